@@ -1,0 +1,84 @@
+"""One function an operational event: it logs and counts, so that neither is forgotten.
+
+First failure WARNING, repeats DEBUG, recovery once: callers pass ``first`` where an event can repeat.
+"""
+
+from gateway.model import Alert, Lane
+from gateway.observability import metrics
+from gateway.observability.logs import logger
+
+_alerts = logger("alerts")
+_delivery = logger("delivery")
+_ledger = logger("ledger")
+_supervision = logger("supervision")
+
+
+def alert_raised(alert: Alert) -> None:
+    metrics.alerts_received.labels(alert.kind, str(alert.severity)).inc()
+    _alerts.info(
+        "alert raised",
+        alert=alert.id,
+        kind=alert.kind,
+        severity=alert.severity,
+        source=alert.source.id,
+        known=alert.source.known,
+        status=alert.status,
+    )
+
+
+def press_joined(alert: Alert, press_id: str) -> None:
+    _alerts.info(
+        "press joined its open alert", alert=alert.id, count=alert.count, source=alert.source.id, press=press_id
+    )
+
+
+def press_repeated(alert_id: str, kind: str, source_id: str, press_id: str) -> None:
+    metrics.alerts_deduplicated.labels(kind).inc()
+    _alerts.debug("the same press again", alert=alert_id, source=source_id, press=press_id)
+
+
+def signal_rejected(reason: str, source_id: str, **fields: object) -> None:
+    metrics.signals_rejected.labels(reason).inc()
+    _alerts.warning("not a signal", reason=reason, source=source_id, **fields)
+
+
+def source_broken(source_id: str, reason: str, retry_in: float, *, first: bool) -> None:
+    (_supervision.warning if first else _supervision.debug)(
+        "source is broken; trying again", source=source_id, reason=reason, retry_in=round(retry_in, 2)
+    )
+
+
+def source_online(source_id: str) -> None:
+    _supervision.info("source is online", source=source_id)
+
+
+def parcel_delivered(sink: str) -> None:
+    metrics.forward_attempts.labels(sink, "delivered").inc()
+
+
+def sink_unavailable(sink: str, lane: Lane, reason: str, retry_in: float, *, first: bool) -> None:
+    metrics.forward_attempts.labels(sink, "later").inc()
+    (_delivery.warning if first else _delivery.debug)(
+        "sink cannot take it now; trying again",
+        sink=sink,
+        lane=lane.name.lower(),
+        reason=reason,
+        retry_in=round(retry_in, 2),
+    )
+
+
+def sink_recovered(sink: str, lane: Lane) -> None:
+    _delivery.info("sink takes parcels again", sink=sink, lane=lane.name.lower())
+
+
+def parcel_parked(sink: str, lane: Lane, reason: str) -> None:
+    metrics.forward_attempts.labels(sink, "refused").inc()
+    _delivery.error("the receiver refused a parcel; it is parked", sink=sink, lane=lane.name.lower(), reason=reason)
+
+
+def ledger_failed(reason: str) -> None:
+    metrics.ledger_failed.set(1)
+    _ledger.critical(
+        "the ledger could not commit; no press is acknowledged until the gateway is restarted on a working disk",
+        reason=reason,
+    )

@@ -23,6 +23,7 @@ from gateway.model import (
     PictureTask,
     Principal,
     Receipt,
+    ReplyTo,
     Signal,
     Stage,
 )
@@ -103,7 +104,7 @@ class PressRecord:
     stage: Stage
     received_at: datetime
     source: str
-    answer: Parcel | None = None
+    reply_to: ReplyTo | None = None  # kept: every later stage is told there too
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,71 @@
+"""What an entry sets in motion, inside the transaction that writes it: so whatever is owed is on disk with its reason."""
+
+from collections.abc import Sequence
+
+from gateway.alerts.answers import answer
+from gateway.model import Alert, Entry, Forwarding, Lane, Parcel, ParcelDraft, Receipt, Stage, Workflow
+from gateway.ports import Clock, FeedEntry, PressRecord, StoredAlert, Transaction
+
+_ALARM_ACTIONS = frozenset({"raised", "pressed", "withdrawn"})
+
+
+def lane_of(action: str) -> Lane:
+    if action in _ALARM_ACTIONS:
+        return Lane.ALARM
+    return Lane.PICTURE if action == "picture" else Lane.UPDATE
+
+
+class Reactions:
+    """The ledger's reaction (ports.Reaction) and the forwarder's settlement of one node.
+
+    ``uppers``: ids of the sinks that take every entry, except those that came from them.
+    """
+
+    def __init__(self, node_id: str, uppers: Sequence[str], clock: Clock) -> None:
+        self._node_id = node_id
+        self._uppers = tuple(uppers)
+        self._clock = clock
+
+    def react(self, tx: Transaction, fed: FeedEntry, stored: StoredAlert | None, via: str | None) -> None:
+        for sink in self._uppers:
+            if sink != via:
+                tx.post(ParcelDraft(sink, lane_of(fed.entry.action), entry_id=fed.entry.id))
+        if stored is not None and stored.alert.node == self._node_id and stored.alert.source.type == "terminal":
+            stage = _stage(stored.alert)
+            if stage is not None:
+                for record in tx.presses(stored.alert.id):
+                    self._tell(tx, record, stage)
+
+    def settle(self, tx: Transaction, parcel: Parcel, receipt: Receipt | None) -> None:
+        """R2: the upper node's receipt is kept, and the presser is told."""
+        if receipt is None or not isinstance(parcel.content, Entry):
+            return
+        entry = parcel.content
+        if entry.action == "raised":
+            tx.note_forwarding(entry.alert_id, Forwarding(parcel.sink, receipt.committed_at, receipt.seq))
+        if entry.node != self._node_id or entry.action not in ("raised", "pressed"):
+            return
+        pressed = _press_id(entry)
+        for record in tx.presses(entry.alert_id):
+            if record.press_id == pressed:
+                self._tell(tx, record, Stage.FORWARDED)
+
+    def _tell(self, tx: Transaction, record: PressRecord, stage: Stage) -> None:
+        if record.stage.rank >= stage.rank:
+            return
+        tx.raise_stage(record.terminal, record.press_id, record.alert_id, stage)
+        told = answer(record, stage, self._node_id, self._clock.now(), reply_to=record.reply_to)
+        tx.post(ParcelDraft(record.source, Lane.ALARM, answer=told))
+
+
+def _stage(alert: Alert) -> Stage | None:
+    if alert.workflow is Workflow.CLOSED:
+        return Stage.CLOSED
+    return None if alert.accepted_at is None else Stage.ACCEPTED
+
+
+def _press_id(entry: Entry) -> str | None:
+    if entry.action == "pressed":
+        return entry.data.get("press_id")
+    ids = entry.data.get("base", {}).get("detail", {}).get("press_ids", [])
+    return ids[0] if ids else None

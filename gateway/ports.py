@@ -313,11 +313,37 @@ class Arrival:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a lower node says of itself (inventory, health). Only the newest of a type is kept, unlike entries.
+
+    ``id`` is the event's, ``node`` the node it speaks of, ``sha256`` of the event's bytes.
+    """
+
+    id: str
+    type: str
+    node: str
+    sha256: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """What was received in a span of time: how many entries, and the SHA-256 hex of their ids and digests in order."""
+
+    count: int
+    sha256: str
+
+
 class Exchange(Protocol):
     """What the cascade source may do on this node."""
 
-    async def admit(self, node: str, arrivals: Sequence[Arrival]) -> list[Receipt | str]:
-        """Commit entries from the lower node ``node``; per arrival its receipt, or the sentence that refuses it."""
+    async def admit(self, node: str, arrivals: Sequence[Arrival | Report]) -> list[Receipt | str]:
+        """Commit entries and reports from the lower node ``node``; per arrival its receipt, or the sentence that
+        refuses it. Raises StoreFailed: then nothing was taken."""
+
+    async def digest(self, node: str, since: datetime, until: datetime) -> Digest:
+        """Of the entries received from ``node`` and committed in [since, until)."""
 
     def downlink(self, node: str, after: int) -> AsyncIterator[FeedEntry]:
         """Entries of alerts in ``node``'s subtree that did not come from it, after a position, then as they come."""

@@ -28,6 +28,11 @@ class Register:
         self._presence: dict[str, Presence] = {}
         self.changes = 0
 
+    def replace(self, other: "Register") -> None:
+        """Take over another register's cameras and terminals; presence is kept."""
+        self._cameras, self._terminals = other._cameras, other._terminals
+        self.changes += 1
+
     def cameras(self) -> Sequence[Camera]:
         return list(self._cameras.values())
 

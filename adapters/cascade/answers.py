@@ -1,0 +1,116 @@
+"""What an upper node's answer means for a parcel: its receipt, not now, or never. Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from adapters.cascade.wire import read_json
+from gateway.errors import GatewayError, Refused, TryLater
+from gateway.model import Receipt, utc_now
+
+TOKEN_WAIT = 30.0  # s: a wrong token is put right by a person; asking faster only fills the upper node's log
+_LONGEST_WAIT = 300.0  # s: whatever an upper node asks for, an alarm is tried again within five minutes
+_QUOTED = 300
+# What will never fit, however often it is sent. Anything else may be a proxy's, a restart's or a mistake's: kept.
+_NEVER = frozenset({400, 413, 415, 422})
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """``headers`` are case-insensitive (as the HTTP client gives them); ``body`` is cut to a bound."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def require_success(answer: HttpAnswer, upper: str) -> None:
+    """Raises TryLater | Refused for anything but 2xx, with a sentence that names ``upper`` (its address)."""
+    if 200 <= answer.status < 300:
+        return
+    raise _verdict(answer, upper)
+
+
+def _verdict(answer: HttpAnswer, upper: str) -> GatewayError:
+    status = answer.status
+    said = _detail(answer.body)
+    if status in (401, 403):
+        return TryLater(f"{upper} does not accept this node's token (HTTP {status}{said})", TOKEN_WAIT)
+    if status in _NEVER:
+        return Refused(f"{upper} refused it (HTTP {status}{said})")
+    if 300 <= status < 400:
+        return TryLater(f"{upper} answers with a redirect (HTTP {status}), which is not followed: set its own address")
+    return TryLater(f"{upper} cannot take it now (HTTP {status}{said})", retry_after(answer.headers, utc_now()))
+
+
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
+    """Retry-After (RFC 9110 §10.2.3) in seconds from ``now``, at most five minutes; None where it says nothing."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value[:9]), _LONGEST_WAIT)
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max((moment - now).total_seconds(), 0.0), _LONGEST_WAIT)
+
+
+def read_receipt(answer: HttpAnswer, event_id: str, sha256: str, upper: str) -> Receipt:
+    """The receipt of the one event that was sent.
+
+    Raises Refused where the event is named as refused, TryLater where the answer is no proof that it was committed.
+    """
+    try:
+        content = read_json(answer.body)
+    except ValueError as error:
+        raise TryLater(f"{upper} gave no receipt: {error}") from None
+    for refusal in _items(content, "refused"):
+        if refusal == event_id or (isinstance(refusal, dict) and refusal.get("id") == event_id):
+            reason = refusal.get("reason") if isinstance(refusal, dict) else None
+            raise Refused(f"{upper} refused it: {_plain(reason) or 'it gave no reason'}")
+    for receipt in _items(content, "receipts"):
+        if isinstance(receipt, dict) and receipt.get("id") == event_id:
+            return _receipt(receipt, event_id, sha256, upper)
+    raise TryLater(f"{upper} answered without a receipt for {event_id}")
+
+
+def _receipt(receipt: Mapping[str, Any], event_id: str, sha256: str, upper: str) -> Receipt:
+    if receipt.get("sha256") != sha256:
+        raise TryLater(f"{upper} gave a receipt for other bytes than were sent as {event_id}")
+    seq = receipt.get("seq")
+    if not isinstance(seq, int) or isinstance(seq, bool):
+        raise TryLater(f"{upper} gave a receipt for {event_id} without a sequence number")
+    try:
+        committed_at = datetime.fromisoformat(receipt.get("committed_at"))  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise TryLater(f"{upper} gave a receipt for {event_id} without the time of its commit") from None
+    if committed_at.tzinfo is None:
+        committed_at = committed_at.replace(tzinfo=UTC)
+    return Receipt(event_id, sha256, seq, committed_at)
+
+
+def _items(content: object, name: str) -> list[Any]:
+    found = content.get(name) if isinstance(content, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _detail(body: bytes) -> str:
+    """What a problem (RFC 9457) says, as ``: sentence``; empty where it is none."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    said = _plain(content.get("detail") or content.get("title")) if isinstance(content, dict) else ""
+    return f": {said}" if said else ""
+
+
+def _plain(text: object) -> str:
+    """A peer's words, on one line and not too long; they go into our log and our console."""
+    if not isinstance(text, str):
+        return ""
+    return "".join(character if character.isprintable() else " " for character in text[:_QUOTED]).strip()

@@ -1,0 +1,51 @@
+"""Pictures and clips on the wire: which kinds travel, how large, and how their bytes begin. Pure."""
+
+import re
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from adapters.cascade.problems import Problem
+from gateway.canonical import sha256_hex
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class MediaKind:
+    """``limit`` in bytes; ``magic`` stands at byte ``offset``."""
+
+    media_type: str
+    limit: int
+    magic: bytes
+    offset: int
+
+    def begins(self, content: bytes) -> bool:
+        return content[self.offset : self.offset + len(self.magic)] == self.magic
+
+
+KINDS = (
+    MediaKind("image/jpeg", 16 * 1024 * 1024, b"\xff\xd8\xff", 0),  # ITU-T T.81 Annex B: SOI and the next marker
+    MediaKind("video/mp4", 64 * 1024 * 1024, b"ftyp", 4),  # ISO/IEC 14496-12 §4.3
+)
+
+
+def kind_of(sha256: str, content_type: str) -> MediaKind:
+    """Raises Problem 400 for a name that is no hash, 415 for another type."""
+    if not _SHA256.fullmatch(sha256):
+        raise Problem(HTTPStatus.BAD_REQUEST, "the name of a picture is the SHA-256 of its bytes, 64 lower-case hex")
+    essence = content_type.partition(";")[0].strip().lower()
+    for kind in KINDS:
+        if kind.media_type == essence:
+            return kind
+    accepted = " or ".join(kind.media_type for kind in KINDS)
+    raise Problem(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"{accepted} is accepted", {"Accept": accepted.replace(" or ", ", ")}
+    )
+
+
+def check(kind: MediaKind, sha256: str, content: bytes) -> None:
+    """Raises Problem 422 where the bytes are not what their name or their type says."""
+    if sha256_hex(content) != sha256:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the bytes do not have this SHA-256; they changed on the way")
+    if not kind.begins(content):
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"the bytes are not {kind.media_type}")

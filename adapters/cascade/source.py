@@ -1,0 +1,205 @@
+"""The upper end of the cascade: lower nodes bring entries, reports and pictures, and listen to what is done above."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from adapters.cascade import media as pictures
+from adapters.cascade import wire
+from adapters.cascade.batch import Batch, read_batch
+from adapters.cascade.bodies import Bodies
+from adapters.cascade.problems import Problem, json_response
+from adapters.cascade.settings import CascadeSourceSettings
+from adapters.cascade.streams import PING_EVERY, Streams
+from gateway.errors import StoreFailed
+from gateway.model import Receipt, rfc3339
+from gateway.observability import metrics
+from gateway.observability.logs import logger
+from gateway.ports import Exchange, MediaStore, Outlet, Tokens
+
+_log = logger("cascade")
+
+_EVENTS_WITHIN = 30.0  # s for 4 MiB: a village on a slow uplink of 1.2 Mbit/s
+_MEDIA_WITHIN = 60.0
+_QUICK_BODY = 32 * 1024  # larger ones take more than a millisecond to read and are read on a thread
+
+Handler = Callable[[Request, str], Awaitable[Response]]
+
+
+class CascadeSource:
+    """Implements ports.Source; ``app`` is mounted in the node's HTTP server and answers ``/cascade/v1/…``."""
+
+    def __init__(
+        self,
+        settings: CascadeSourceSettings,
+        node_id: str,
+        exchange: Exchange,
+        media: MediaStore,
+        tokens: Tokens,
+        *,
+        ping_every: float = PING_EVERY,
+    ) -> None:
+        self.id = settings.id
+        self._node = node_id
+        self._exchange = exchange
+        self._media = media
+        self._tokens = tokens
+        self._bodies = Bodies()
+        self._streams = Streams(ping_every)
+        self.app = Starlette(
+            routes=[
+                Route("/cascade/v1/events", self._for_node(self._events), methods=["POST"]),
+                Route("/cascade/v1/media/{sha256}", self._for_node(self._put_media), methods=["PUT"]),
+                Route("/cascade/v1/downlink", self._for_node(self._downlink), methods=["GET"]),
+                Route("/cascade/v1/digest", self._for_node(self._digest), methods=["GET"]),
+            ],
+            exception_handlers={HTTPException: _http_problem, Problem: _problem, StoreFailed: _store_problem},
+        )
+
+    async def run(self, outlet: Outlet) -> None:
+        """Nothing to dial: lower nodes come to us. Open downlinks end when this is cancelled."""
+        self._streams.reopen()
+        outlet.online()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._streams.close()
+
+    def _for_node(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            return await handler(request, self._caller(request))
+
+        return endpoint
+
+    def _caller(self, request: Request) -> str:
+        """The lower node that holds the request's bearer token (RFC 6750 §3). Raises Problem 401 or 403."""
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not token.strip():
+            metrics.auth_failures.labels("node_token_missing").inc()
+            raise Problem(
+                HTTPStatus.UNAUTHORIZED,
+                "this address is for lower nodes: send the node's token as `Authorization: Bearer …`",
+                {"WWW-Authenticate": 'Bearer realm="cascade"'},
+            )
+        holder = self._tokens.holder(token.strip())
+        if holder is None:
+            metrics.auth_failures.labels("node_token_wrong").inc()
+            raise Problem(
+                HTTPStatus.UNAUTHORIZED,
+                f"the token is wrong or was revoked; make one on {self._node} with `gateway token add`",
+                {"WWW-Authenticate": 'Bearer realm="cascade", error="invalid_token"'},
+            )
+        if holder.role != "node" or not holder.node:
+            metrics.auth_failures.labels("not_a_node").inc()
+            raise Problem(
+                HTTPStatus.FORBIDDEN,
+                "the token is not a node's; make one with `gateway token add NAME --role node --node ID`",
+                {"WWW-Authenticate": 'Bearer realm="cascade", error="insufficient_scope"'},
+            )
+        if holder.node == self._node:
+            raise Problem(HTTPStatus.FORBIDDEN, f"the token is for {self._node}, which is this node itself")
+        return holder.node
+
+    async def _events(self, request: Request, node: str) -> Response:
+        _require_json(request)
+        with self._bodies.room(node) as room:
+            body = await room.read(request, wire.MAX_BODY, _EVENTS_WITHIN)
+            if len(body) > _QUICK_BODY:
+                batch = await asyncio.to_thread(read_batch, body, node)
+            else:
+                batch = read_batch(body, node)
+            return json_response(await self._admit(node, batch))
+
+    async def _admit(self, node: str, batch: Batch) -> dict[str, Any]:
+        answers = await self._exchange.admit(node, batch.arrivals) if batch.arrivals else []
+        refused = list(batch.refused)
+        receipts: list[dict[str, Any]] = []
+        for event_id, answer in zip(batch.ids, answers, strict=True):
+            if isinstance(answer, Receipt):
+                receipts.append(_receipt_json(replace(answer, id=event_id)))
+            else:
+                refused.append({"id": event_id, "reason": answer})
+        if refused:
+            _log.warning("refused events of a lower node", node=node, count=len(refused), first=refused[0]["reason"])
+        return {"receipts": receipts, "refused": refused}
+
+    async def _put_media(self, request: Request, node: str) -> Response:
+        sha256 = request.path_params["sha256"]
+        kind = pictures.kind_of(sha256, request.headers.get("content-type", ""))
+        with self._bodies.room(node) as room:
+            content = await room.read(request, kind.limit, _MEDIA_WITHIN)
+            pictures.check(kind, sha256, content)
+            if await self._media.read(sha256) is not None:
+                return json_response({"sha256": sha256})
+            await self._media.put(content, kind.media_type)
+        return json_response({"sha256": sha256}, HTTPStatus.CREATED)
+
+    async def _downlink(self, request: Request, node: str) -> Response:
+        # The header wins: an EventSource that resumes repeats its first query and adds what it has heard since.
+        after = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
+        if not (after.isascii() and after.isdigit() and len(after) < 19):
+            raise Problem(HTTPStatus.BAD_REQUEST, "Last-Event-ID, or after: a position that this node sent as id")
+        self._streams.require_place(node)
+        stream = self._streams.serve(node, self._exchange.downlink(node, int(after)))
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+    async def _digest(self, request: Request, node: str) -> Response:
+        since, until = _moment(request, "from"), _moment(request, "to")
+        digest = await self._exchange.digest(node, since, until)
+        content = {"from": rfc3339(since), "to": rfc3339(until), "count": digest.count, "sha256": digest.sha256}
+        return json_response(content)
+
+
+def _require_json(request: Request) -> None:
+    content_type = request.headers.get("content-type")
+    if content_type is not None and not wire.is_json(content_type):
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"{wire.SINGLE} (one event) or {wire.BATCH} (a list) is accepted",
+            {"Accept": f"{wire.SINGLE}, {wire.BATCH}"},
+        )
+
+
+def _receipt_json(receipt: Receipt) -> dict[str, Any]:
+    return {
+        "id": receipt.id,
+        "sha256": receipt.sha256,
+        "seq": receipt.seq,
+        "committed_at": rfc3339(receipt.committed_at),
+    }
+
+
+def _moment(request: Request, name: str) -> datetime:
+    text = request.query_params.get(name, "")
+    try:
+        # A plus sign that was not percent-encoded arrives as a blank.
+        moment = datetime.fromisoformat(text.replace(" ", "+"))
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise Problem(HTTPStatus.BAD_REQUEST, f"{name}: an RFC 3339 time is required, such as 2026-01-31T08:00:00Z")
+
+
+async def _problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def _http_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return Problem(HTTPStatus(error.status_code), error.detail, error.headers).response()
+
+
+async def _store_problem(_: Request, error: Exception) -> Response:
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": "2"}).response()

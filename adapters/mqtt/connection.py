@@ -313,6 +313,10 @@ class Connection:
             words = "closed the connection"
         self.fail(Unreachable(f"{self._where} {words}"))
 
+    def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
+        """Hand over outside paho: an error raised inside its callback would leave its parser in mid-packet."""
+        self._loop.call_soon(self._heard, message)
+
     def _on_subscribe(
         self, _client: Client, _userdata: Any, mid: int, reasons: Sequence[ReasonCode], _props: Any
     ) -> None:

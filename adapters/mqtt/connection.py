@@ -1,417 +1,268 @@
-"""One connection to a broker: paho-mqtt driven by the asyncio loop, without a thread of its own while it stands.
-
-A connection is used once. Its packet ids die with it: an acknowledgement for a message of an earlier connection can
-never reach a later one.
-"""
+"""The broker as a source of presses and as the sink of the answers to them."""
 
 import asyncio
-import socket
-import ssl
-import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Coroutine
+from datetime import timedelta
 from typing import Any
 
-from paho.mqtt import MQTTException
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
+from paho.mqtt.client import MQTTMessage
+from paho.mqtt.enums import MQTTProtocolVersion
 
+from adapters.mqtt.client import Connection, NotTaken, Subscription, VersionRefused
+from adapters.mqtt.presses import Arrived, press_signal, withdrawn_press
 from adapters.mqtt.settings import MqttSettings
-from gateway.errors import AuthFailed, GatewayError, ProtocolFault, Unreachable
-from gateway.model import ReplyTo
+from adapters.mqtt.topics import Topic, ack_topic, address_of, publishable, reply_address
+from gateway.errors import GatewayError, Refused, TryLater
+from gateway.model import Answer, Parcel, Receipt, ReplyTo, rfc3339
+from gateway.observability import events, metrics
+from gateway.observability.logs import logger
+from gateway.ports import Clock, Outlet
 
-KEEPALIVE = 9  # seconds. paho gives up after two of them in silence: 18 s, within the 20 s of EN 50136 SP6
-_SESSION_EXPIRY = 7 * 24 * 3600  # seconds. A broker keeps presses for us over a long weekend's outage
-_DIAL_DEADLINE = 5.0  # seconds each for TCP and TLS
-_ANSWER_DEADLINE = 10.0  # seconds for CONNACK and SUBACK
-_FLUSH_DEADLINE = 1.0  # seconds for the last bytes on the way down
-_TICK = 1.0
-_MOST_UNACKNOWLEDGED = 20  # of our publishes; what paho and Mosquitto take unless told otherwise
-_NO_SUBSCRIBERS = 0x10  # MQTT 5.0 §3.4.2.1
-_BAD_VERSION = 0x84  # MQTT 5.0 §3.2.2.2; paho turns the 3.1.1 code 1 into it
-_AUTH_REASONS = {0x86, 0x87, 0x8C}
-_REFUSED = 0x80
+_log = logger("mqtt")
 
-
-class VersionRefused(Unreachable):
-    """The broker does not speak this version of MQTT."""
-
-
-class NotTaken(GatewayError):
-    """The broker did not take a publish."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """A topic filter. ``retained``: 0 hand over what is retained at every connect, 1 only when it is new."""
-
-    filter: str
-    retained: int
-    needed: bool = False
+_SUBSCRIPTIONS = (
+    Subscription(Topic.ALARM.filter, retained=1, needed=True),
+    Subscription(Topic.CANCEL.filter, retained=1),
+    Subscription(Topic.STATUS.filter, retained=0),
+    Subscription(Topic.HEARTBEAT.filter, retained=1),
+)
+_VERSIONS = {
+    "auto": (MQTTProtocolVersion.MQTTv5, MQTTProtocolVersion.MQTTv311),
+    "5": (MQTTProtocolVersion.MQTTv5,),
+    "3.1.1": (MQTTProtocolVersion.MQTTv311,),
+}
+_FINISH_DEADLINE = 2.0  # seconds for presses under way when the connection ends; stopping the whole gateway has 10
+_NOBODY_LISTENS = (30.0, 480.0)  # seconds to put off an answer without a subscriber: first and longest
+_NOBODY_LISTENS_FOR = timedelta(hours=24)  # as long as a repeat of the press would be known as one
+_FEWEST_TRIES = 10  # before an answer is given up: the box's clock may have jumped by years
 
 
-class Connection:
-    """``open`` connects and subscribes, ``closed`` is done when it broke (with the error that says why)."""
+class MqttSource:
+    """Source and Sink in one: a terminal hears the answer through the broker that brought its press.
+
+    ``id`` is the configured source's id. ``run`` is one connection; it raises Unreachable, AuthFailed, ProtocolFault,
+    or StoreFailed when a press could not be stored (then the broker gives it again at the next connection).
+    """
+
+    concurrency = 64
+
+    def __init__(self, settings: MqttSettings, node_id: str, clock: Clock) -> None:
+        self.id = settings.id
+        self._settings = settings
+        self._client_id = f"gateway-{node_id}"
+        self._clock = clock
+        self._versions = _VERSIONS[settings.protocol]
+        self._connection: Connection | None = None
+
+    # ------------------------------------------------------------------------------------------ source
+
+    async def run(self, outlet: Outlet) -> None:
+        """One connection, from connect to its end. Always raises."""
+        connected = metrics.mqtt_connected.labels(self.id)
+        hearing = await self._connect(outlet)
+        connection = hearing.connection
+        try:
+            for fault in await connection.subscribe(_SUBSCRIPTIONS):
+                _log.warning("subscription is not as it should be", source=self.id, reason=fault)
+            if not connection.session_present:
+                _log.info("the broker keeps no session for this gateway; subscribed anew", source=self.id)
+            self._connection = connection
+            connected.set(1)
+            outlet.online()
+            await asyncio.shield(connection.closed)
+        finally:
+            connected.set(0)
+            self._connection = None
+            await hearing.finish()
+            await connection.close()
+
+    async def _connect(self, outlet: Outlet) -> "_Hearing":
+        """Connect with the newest version that the broker speaks, and keep to the one that worked."""
+        for version in self._versions:
+            hearing = _Hearing(self._settings, self._client_id, version, outlet, self._clock)
+            try:
+                await hearing.connection.open()
+            except VersionRefused as error:
+                await hearing.connection.close()
+                if version is self._versions[-1]:
+                    raise
+                _log.info("falling back to MQTT 3.1.1", source=self.id, reason=str(error))
+            except BaseException:
+                await hearing.connection.close()
+                raise
+            else:
+                return hearing
+        raise AssertionError("a protocol setting without versions")
+
+    # ------------------------------------------------------------------------------------------ sink
+
+    async def send(self, parcel: Parcel) -> Receipt | None:
+        """Publish an Answer; return once the broker has it. Raises TryLater | Refused.
+
+        With MQTT 5 a broker says when nobody subscribes to a topic. Then the terminal has not been told: the answer
+        is kept for 24 h and tried ever more rarely, unless the Response Topic had a reader.
+        """
+        answer = parcel.content
+        if not isinstance(answer, Answer):
+            raise Refused(f"a terminal cannot be given entry {answer.id}; only answers go to a broker")
+        topic = ack_topic(answer.terminal)
+        if not publishable(topic):
+            raise Refused(f"the terminal's name {answer.terminal!r} cannot be part of an MQTT topic")
+        connection = self._connection
+        if connection is None or connection.broken:
+            raise TryLater(f"not connected to broker {self._settings.url}")
+        try:
+            heard = await self._publish(connection, topic, answer)
+        except NotTaken as error:
+            raise TryLater(str(error)) from None
+        if not heard:
+            raise self._nobody_listens(topic, answer, parcel.attempts)
+        return None
+
+    async def close(self) -> None:
+        """Nothing to let go of: the connection belongs to ``run``."""
+
+    async def _publish(self, connection: Connection, topic: str, answer: Answer) -> bool:
+        payload = _answer_json(answer)
+        reply = answer.reply_to if connection.v5 else None
+        heard = await connection.publish(topic, payload, reply if reply and reply.topic == topic else None)
+        if reply is not None and reply.topic != topic:
+            heard = await connection.publish(reply.topic, payload, reply) or heard
+        return heard
+
+    def _nobody_listens(self, topic: str, answer: Answer, attempts: int) -> GatewayError:
+        reason = f"nobody subscribes to {topic}: the terminal has not heard '{answer.stage}'"
+        if self._clock.now() - answer.at > _NOBODY_LISTENS_FOR and attempts >= _FEWEST_TRIES:
+            return Refused(f"{reason} for 24 h")
+        first, longest = _NOBODY_LISTENS
+        return TryLater(reason, after=min(longest, first * 2.0 ** min(attempts, 16)))
+
+
+class _Hearing:
+    """What is heard on one connection, and the work under way for it."""
 
     def __init__(
         self,
         settings: MqttSettings,
         client_id: str,
         version: MQTTProtocolVersion,
-        heard: Callable[[MQTTMessage], None],
+        outlet: Outlet,
+        clock: Clock,
     ) -> None:
-        self._settings = settings
-        self._version = version
-        self._heard = heard
-        self._loop = asyncio.get_running_loop()
-        self.closed: asyncio.Future[None] = self._loop.create_future()
-        self.session_present = False
-        self._connected: asyncio.Future[bool] = self._loop.create_future()
-        self._granted: dict[int, asyncio.Future[Sequence[ReasonCode]]] = {}
-        self._published: dict[int, asyncio.Future[int]] = {}
-        self._window = asyncio.Semaphore(_MOST_UNACKNOWLEDGED)
-        self._socket: Any = None
-        self._reading = False
-        self._paused = False
-        self._ticker: asyncio.TimerHandle | None = None
-        self._client = self._make_client(client_id)
+        self.connection = Connection(settings, client_id, version, self._heard)
+        self._source_id = settings.id
+        self._most = settings.receive_maximum
+        self._outlet = outlet
+        self._clock = clock
+        self._under_way: set[asyncio.Task[None]] = set()
+        self._reply_faults = 0
 
-    @property
-    def v5(self) -> bool:
-        return self._version is MQTTProtocolVersion.MQTTv5
-
-    @property
-    def broken(self) -> bool:
-        return self.closed.done()
-
-    # ------------------------------------------------------------------------------------------ opening
-
-    async def open(self) -> None:
-        """Connect. Raises Unreachable, AuthFailed, ProtocolFault or VersionRefused, each naming the broker."""
-        await self._dial()
-        self._attach()
+    def _heard(self, message: MQTTMessage) -> None:
         try:
-            async with asyncio.timeout(_ANSWER_DEADLINE):
-                self.session_present = await self._connected
-        except TimeoutError:
-            raise Unreachable(
-                f"{self._where} took the connection but did not answer CONNECT; is it an MQTT broker?"
-            ) from None
+            address = address_of(message.topic)
+        except UnicodeDecodeError:  # MQTT 5.0 §1.5.4 forbids it; a broker should have ended that client
+            address = None
+        if address is None:
+            events.signal_rejected("topic", self._source_id)
+            self.connection.acknowledge(message.mid, message.qos)
+            return
+        metrics.mqtt_messages.labels(address.topic.template).inc()
+        match address.topic:
+            case Topic.ALARM | Topic.CANCEL if message.retain:
+                events.signal_rejected("retained", address.terminal, topic=address.topic.template)
+                self.connection.acknowledge(message.mid, message.qos)
+            case Topic.ALARM:
+                self._start(self._press(self._arrived(address.terminal, message), message))
+            case Topic.CANCEL:
+                self._start(self._cancel(address.terminal, message))
+            case Topic.STATUS | Topic.HEARTBEAT:
+                self._presence(address.topic, address.terminal, message)
+                self.connection.acknowledge(message.mid, message.qos)
 
-    async def subscribe(self, wanted: Sequence[Subscription]) -> list[str]:
-        """Subscribe at QoS 1. Returns what is not granted as it should be; raises AuthFailed for a needed filter."""
-        filters = [(one.filter, self._options(one) if self.v5 else 1) for one in wanted]
-        code, mid = self._client.subscribe(filters)  # type: ignore[arg-type]
-        if code is not MQTTErrorCode.MQTT_ERR_SUCCESS or mid is None:
-            raise Unreachable(f"{self._where}: the connection broke while subscribing")
-        granted: asyncio.Future[Sequence[ReasonCode]] = self._loop.create_future()
-        self._granted[mid] = granted
-        try:
-            async with asyncio.timeout(_ANSWER_DEADLINE):
-                reasons = await granted
-        except TimeoutError:
-            raise Unreachable(f"{self._where} did not answer SUBSCRIBE") from None
-        finally:
-            self._granted.pop(mid, None)
-        return self._shortfalls(wanted, reasons)
-
-    def _shortfalls(self, wanted: Sequence[Subscription], reasons: Sequence[ReasonCode]) -> list[str]:
-        faults: list[str] = []
-        for one, reason in zip(wanted, reasons, strict=False):
-            if reason.value >= _REFUSED and one.needed:
-                raise AuthFailed(
-                    f"{self._where} does not let us read {one.filter}; give the gateway's user the right to subscribe to it"
-                )
-            if reason.value >= _REFUSED:
-                faults.append(f"{self._where} does not let us read {one.filter}")
-            elif reason.value == 0:
-                faults.append(f"{self._where} grants {one.filter} at QoS 0 only: messages can be lost on the way")
-        return faults
-
-    def _options(self, one: Subscription) -> SubscribeOptions:
-        """Retain As Published shows a retained press as one even while we listen (MQTT 5.0 §3.8.3.1)."""
-        return SubscribeOptions(qos=1, retainAsPublished=True, retainHandling=one.retained)
-
-    def _make_client(self, client_id: str) -> Client:
-        client = Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            clean_session=None if self.v5 else False,
-            protocol=self._version,
-            reconnect_on_failure=False,
-            manual_ack=True,
+    def _arrived(self, terminal: str, message: MQTTMessage) -> Arrived:
+        return Arrived(
+            terminal=terminal,
+            payload=bytes(message.payload),
+            received_at=self._clock.now(),
+            received_mono=self._clock.mono(),
+            redelivered=message.dup,
+            reply_to=self._reply_to(terminal, message),
         )
-        settings = self._settings
-        if settings.username is not None:
-            client.username_pw_set(
-                settings.username, settings.password.get_secret_value() if settings.password is not None else None
+
+    async def _press(self, arrived: Arrived, message: MQTTMessage) -> None:
+        await self._outlet.emit(press_signal(self._source_id, arrived))
+        self.connection.acknowledge(message.mid, message.qos)
+
+    async def _cancel(self, terminal: str, message: MQTTMessage) -> None:
+        await self._outlet.withdraw(terminal, withdrawn_press(bytes(message.payload)))
+        self.connection.acknowledge(message.mid, message.qos)
+
+    def _presence(self, topic: Topic, terminal: str, message: MQTTMessage) -> None:
+        """A retained heartbeat is an old one; a retained status is the terminal's last word, or its LWT."""
+        if topic is Topic.HEARTBEAT:
+            if not message.retain:
+                self._outlet.presence(terminal, None)
+            return
+        word = bytes(message.payload[:64]).strip().lower()
+        if word in (b"online", b"offline"):
+            self._outlet.presence(terminal, word == b"online")
+        elif word:
+            events.signal_rejected("status", terminal)
+
+    def _reply_to(self, terminal: str, message: MQTTMessage) -> ReplyTo | None:
+        properties = message.properties
+        topic = getattr(properties, "ResponseTopic", None)
+        reply, fault = reply_address(terminal, topic, getattr(properties, "CorrelationData", None))
+        if fault is not None:
+            self._reply_faults += 1
+            (_log.warning if self._reply_faults == 1 else _log.debug)(
+                "response topic is not used", source=terminal, reason=fault
             )
-        client.connect_timeout = _DIAL_DEADLINE
-        client.on_socket_open = _without_delay
-        client.on_connect = self._on_connect
-        client.on_disconnect = self._on_disconnect
-        client.on_subscribe = self._on_subscribe
-        client.on_publish = self._on_publish
-        client.on_message = self._on_message
-        return client
+        return reply
 
-    async def _dial(self) -> None:
-        """Resolve, connect and shake hands in a thread: name look-ups and TLS would block the loop."""
-        dialling = self._loop.run_in_executor(None, self._dial_blocking)
-        try:
-            await asyncio.shield(dialling)
-        except asyncio.CancelledError:
-            dialling.add_done_callback(self._hang_up)
-            raise
-        except ssl.SSLCertVerificationError as error:
-            raise Unreachable(
-                f"{self._where}: its certificate is not trusted ({error.verify_message}); check tls.ca and the host name in url"
-            ) from None
-        except ssl.SSLError as error:
-            raise Unreachable(f"{self._where}: TLS failed ({error.reason or error}); is it a TLS port?") from None
-        except OSError as error:
-            raise Unreachable(f"{self._where}: {_plain(error)}") from None
-        except (UnicodeError, ValueError) as error:
-            raise Unreachable(f"{self._where}: its host name cannot be used ({error})") from None
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._under_way.add(task)
+        task.add_done_callback(self._finished)
+        if len(self._under_way) >= self._most:
+            self.connection.pause()
 
-    def _dial_blocking(self) -> None:
-        if self._settings.secure:
-            self._client.tls_set_context(self._tls_context())
-        properties = None
-        if self.v5:
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.SessionExpiryInterval = _SESSION_EXPIRY
-            properties.ReceiveMaximum = self._settings.receive_maximum
-        options: dict[str, Any] = {"clean_start": False, "properties": properties} if self.v5 else {}
-        self._client.connect(self._settings.host, self._settings.port, KEEPALIVE, **options)
-
-    def _tls_context(self) -> ssl.SSLContext:
-        tls = self._settings.tls
-        try:
-            context = ssl.create_default_context(cafile=tls.ca if tls else None)
-            if tls and tls.certificate:
-                context.load_cert_chain(tls.certificate, tls.key)
-        except OSError as error:  # ssl.SSLError is one
-            raise OSError(f"a file named in its tls section cannot be used ({error.strerror or error})") from None
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return context
-
-    def _hang_up(self, dialling: "asyncio.Future[None]") -> None:
-        """The dialling thread outlived its caller: close what it opened."""
-        if not dialling.cancelled():
-            dialling.exception()
-        self._detach()
-
-    def _attach(self) -> None:
-        self._socket = self._client.socket()
-        if self._socket is None:
-            raise Unreachable(f"{self._where}: closed the connection at once")
-        self._client.on_socket_close = lambda _client, _userdata, _socket: self._stop_watching()
-        self._client.on_socket_register_write = lambda _client, _userdata, _socket: self._watch_writes()
-        self._client.on_socket_unregister_write = lambda _client, _userdata, _socket: self._unwatch_writes()
-        if self._client.want_write():
-            self._watch_writes()
-        self._watch()
-        self._tick()
-
-    # ------------------------------------------------------------------------------------------ the loop's side
-
-    def pause(self) -> None:
-        """Read no more until ``resume``: too many messages are under way."""
-        self._paused = True
-        self._unwatch()
-
-    def resume(self) -> None:
-        if not self._paused:
-            return
-        self._paused = False
-        if self._socket is not None and not self.broken:
-            self._watch()
-            self._loop.call_soon(self._readable)  # what TLS holds already is not announced again
-
-    def _watch(self) -> None:
-        if not self._reading:
-            self._reading = True
-            self._loop.add_reader(self._socket.fileno(), self._readable)
-
-    def _unwatch(self) -> None:
-        if self._reading:
-            self._reading = False
-            self._loop.remove_reader(self._socket.fileno())
-
-    def _watch_writes(self) -> None:
-        if self._socket is not None:
-            self._loop.add_writer(self._socket.fileno(), self._client_call, self._client.loop_write)
-
-    def _unwatch_writes(self) -> None:
-        if self._socket is not None:
-            self._loop.remove_writer(self._socket.fileno())
-
-    def _stop_watching(self) -> None:
-        if self._socket is not None:
-            self._unwatch()
-            self._unwatch_writes()
-            self._socket = None
-
-    def _readable(self) -> None:
-        self._client_call(self._client.loop_read)
-        # What TLS has decrypted already is no longer announced by the socket.
-        while not self._paused and isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
-            self._client_call(self._client.loop_read)
-
-    def _tick(self) -> None:
-        self._client_call(self._client.loop_misc)
-        if not self.broken:
-            self._ticker = self._loop.call_later(_TICK, self._tick)
-
-    def _client_call(self, step: Callable[[], MQTTErrorCode]) -> None:
-        """Run one step of paho. What a malformed packet makes it raise ends the connection, not the loop."""
-        try:
-            step()
-        except (MQTTException, ValueError, IndexError, KeyError, struct.error) as error:
-            self.fail(ProtocolFault(f"{self._where} sent a packet that is not MQTT ({type(error).__name__}: {error})"))
-
-    # ------------------------------------------------------------------------------------------ paho's callbacks
-
-    def _on_connect(self, _client: Client, _userdata: Any, flags: Any, reason: ReasonCode, properties: Any) -> None:
-        if self._connected.done():
-            return
-        if reason.value == 0:
-            # Going past what the broker takes at a time ends the connection (MQTT 5.0 §3.3.4).
-            most = getattr(properties, "ReceiveMaximum", _MOST_UNACKNOWLEDGED)
-            self._window = asyncio.Semaphore(min(most, _MOST_UNACKNOWLEDGED))
-            self._connected.set_result(bool(flags.session_present))
-            return
-        self.fail(self._refusal(reason))
-
-    def _refusal(self, reason: ReasonCode) -> GatewayError:
-        if reason.value == _BAD_VERSION:
-            return VersionRefused(f"{self._where} does not speak MQTT {'5' if self.v5 else '3.1.1'}")
-        if reason.value in _AUTH_REASONS:
-            return AuthFailed(
-                f"{self._where} refused our user name or password ({reason.getName().lower()}); "
-                "check username and password of this source"
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        """What could not be stored is not acknowledged; the broker gives it again at the next connection."""
+        self._under_way.discard(task)
+        if len(self._under_way) < self._most:
+            self.connection.resume()
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, GatewayError):
+            self.connection.fail(error)
+        elif error is not None:
+            # Ending the connection for it would have the broker give the same message again at once, for ever,
+            # and hold up all presses behind it.
+            _log.error(
+                "a message could not be handled and stays unacknowledged", source=self._source_id, exc_info=error
             )
-        return Unreachable(f"{self._where} refused the connection: {reason.getName().lower()}")
 
-    def _on_disconnect(self, _client: Client, _userdata: Any, flags: Any, reason: ReasonCode, _properties: Any) -> None:
-        if flags.is_disconnect_packet_from_server:
-            words = f"ended the connection: {reason.getName().lower()}"
-            if reason.getName() == "Session taken over":
-                words += "; is another gateway running with the same node id?"
-        elif reason.getName() == "Keep alive timeout":
-            words = f"was silent for {2 * KEEPALIVE} s"
-        elif not self._connected.done() and self.v5:
-            # Brokers that know only 3.1.1 may close without a CONNACK (MQTT 3.1.1 §3.1.2.2).
-            self.fail(VersionRefused(f"{self._where} closed the connection at CONNECT"))
-            return
-        else:
-            words = "closed the connection"
-        self.fail(Unreachable(f"{self._where} {words}"))
-
-    def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
-        """Hand over outside paho: an error raised inside its callback would leave its parser in mid-packet."""
-        self._loop.call_soon(self._heard, message)
-
-    def _on_subscribe(
-        self, _client: Client, _userdata: Any, mid: int, reasons: Sequence[ReasonCode], _props: Any
-    ) -> None:
-        granted = self._granted.get(mid)
-        if granted is not None and not granted.done():
-            granted.set_result(reasons)
-
-    def _on_publish(self, _client: Client, _userdata: Any, mid: int, reason: ReasonCode, _properties: Any) -> None:
-        waiting = self._published.pop(mid, None)
-        if waiting is None:
-            return
-        self._window.release()
-        if not waiting.done():
-            waiting.set_result(reason.value)
-
-    # ------------------------------------------------------------------------------------------ using it
-
-    def acknowledge(self, mid: int, qos: int) -> None:
-        if not self.broken:
-            self._client.ack(mid, qos)
-
-    async def publish(self, topic: str, payload: bytes, reply: ReplyTo | None = None) -> bool:
-        """Publish at QoS 1 and wait for the PUBACK. False: the broker says that nobody subscribes to the topic.
-
-        Raises NotTaken where the broker refused it or its connection broke.
-        """
-        properties = None
-        if self.v5 and reply is not None and reply.correlation is not None:
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.CorrelationData = reply.correlation
-        await self._window.acquire()
-        if self.broken:
-            raise NotTaken(f"{self._where}: the connection broke")
-        info = self._client.publish(topic, payload, qos=1, properties=properties)
-        waiting: asyncio.Future[int] = self._loop.create_future()
-        self._published[info.mid] = waiting  # and its place in the window, until the PUBACK, even if we stop waiting
-        reason = await waiting
-        if reason >= _REFUSED:
-            raise NotTaken(
-                f"{self._where} refused a publish on {topic} (reason 0x{reason:02x}); may the gateway write it?"
-            )
-        return reason != _NO_SUBSCRIBERS
-
-    def fail(self, error: GatewayError) -> None:
-        """End the connection for this reason; the first reason stands."""
-        if self.broken:
-            return
-        self.closed.set_exception(error)
-        self.closed.exception()  # whoever waits gets it; nobody waiting is no fault
-        if not self._connected.done():
-            self._connected.set_exception(error)
-            self._connected.exception()
-        for granted in self._granted.values():
-            if not granted.done():
-                granted.set_exception(error)
-        for waiting in self._published.values():
-            self._window.release()
-            if not waiting.done():
-                waiting.set_exception(NotTaken(str(error)))
-        self._published.clear()
-        self._detach()
-
-    async def close(self) -> None:
-        """Say goodbye (the broker keeps the session and what is unacknowledged) and let go of the socket."""
-        if self._socket is not None and not self.broken:
-            self._client.disconnect()
-            self._client_call(self._client.loop_write)
-            await asyncio.wait([self.closed], timeout=_FLUSH_DEADLINE)
-        self.fail(Unreachable(f"{self._where}: the connection was closed here"))
-        self._detach()
-
-    def _detach(self) -> None:
-        """Stop watching and close the socket. paho's own goodbye path may not have run."""
-        if self._ticker is not None:
-            self._ticker.cancel()
-        self._stop_watching()
-        sock = self._client.socket()
-        if sock is not None:
-            sock.close()
-
-    @property
-    def _where(self) -> str:
-        return f"broker {self._settings.url}"
+    async def finish(self) -> None:
+        """Take no more; let what is under way reach the disk and its acknowledgement the broker."""
+        self.connection.pause()
+        self._most = 0
+        if self._under_way:
+            _, unfinished = await asyncio.wait(self._under_way, timeout=_FINISH_DEADLINE)
+            for task in unfinished:
+                task.cancel()
 
 
-def _without_delay(_client: Client, _userdata: Any, sock: Any) -> None:
-    """Nagle with delayed acknowledgements costs 40 ms an answer."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _plain(error: OSError) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused; is Mosquitto running?"
-    if isinstance(error, socket.gaierror):
-        return "its host name is not known; check url"
-    if isinstance(error, TimeoutError):
-        return f"no answer within {_DIAL_DEADLINE:g} s; is the host reachable?"
-    return error.strerror or str(error)
+def _answer_json(answer: Answer) -> bytes:
+    return json.dumps(
+        {
+            "press_id": answer.press_id,
+            "alert_id": answer.alert_id,
+            "stage": answer.stage.value,
+            "node": answer.node,
+            "at": rfc3339(answer.at),
+            "text": answer.text,
+        },
+        ensure_ascii=False,
+        separators=(",", ":"),
+    ).encode()

@@ -8,6 +8,7 @@ from gateway.observability import metrics
 from gateway.observability.logs import logger
 
 _alerts = logger("alerts")
+_console = logger("console")
 _delivery = logger("delivery")
 _ledger = logger("ledger")
 _supervision = logger("supervision")
@@ -82,3 +83,76 @@ def ledger_failed(reason: str) -> None:
         "the ledger could not commit; no press is acknowledged until the gateway is restarted on a working disk",
         reason=reason,
     )
+
+
+def login_refused(reason: str) -> None:
+    """``reason``: password | locked."""
+    metrics.auth_failures.labels(reason).inc()
+    _console.info("a login was refused", reason=reason)
+
+
+def caller_refused(reason: str) -> None:
+    """``reason``: token | session | none | cross_site."""
+    metrics.auth_failures.labels(reason).inc()
+    _console.debug("a request was refused", reason=reason)
+
+
+def session_not_touched(reason: str) -> None:
+    _console.warning("the use of a login could not be noted; it may end early", reason=reason)
+
+
+def stream_cut(reason: str) -> None:
+    _console.info("an event stream was ended; its client may resume it", reason=reason)
+
+
+def camera_broken(camera_id: str, reason: str, retry_in: float, *, first: bool) -> None:
+    (_supervision.warning if first else _supervision.debug)(
+        "camera is broken; trying again", camera=camera_id, reason=reason, retry_in=round(retry_in, 2)
+    )
+
+
+def camera_refused(camera_id: str, reason: str) -> None:
+    _supervision.error(
+        "camera refused the credential; not tried again until it changes", camera=camera_id, reason=reason
+    )
+
+
+def camera_online(camera_id: str) -> None:
+    _supervision.info("camera is online", camera=camera_id)
+
+
+def source_refused(source_id: str, reason: str) -> None:
+    _supervision.error("source refused the credential", source=source_id, reason=reason)
+
+
+def worker_broken(worker: str, reason: str, retry_in: float, *, first: bool) -> None:
+    (_supervision.warning if first else _supervision.debug)(
+        "video worker is broken; trying again", worker=worker, reason=reason, retry_in=round(retry_in, 2)
+    )
+
+
+def worker_started(worker: str, pid: int, *, again: bool) -> None:
+    if again:
+        metrics.worker_restarts.inc()
+    _supervision.info("video worker started", worker=worker, pid=pid)
+
+
+def worker_adopted(worker: str, pid: int) -> None:
+    _supervision.info("found the running video worker, its ring full", worker=worker, pid=pid)
+
+
+def stream_source_failed(reason: str) -> None:
+    _console.error("the event stream cannot follow what changes; open streams end and resume", reason=reason)
+
+
+def ledger_full(reason: str, *, first: bool) -> None:
+    """A group could not be written, but the next may be: a full disk, or another program's lock."""
+    metrics.ledger_failed.set(1)
+    (_ledger.critical if first else _ledger.debug)(
+        "the ledger cannot write now; presses are not acknowledged until it can", reason=reason
+    )
+
+
+def ledger_recovered() -> None:
+    metrics.ledger_failed.set(0)
+    _ledger.warning("the ledger writes again")

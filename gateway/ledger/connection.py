@@ -1,0 +1,80 @@
+"""SQLite connections as the ledger needs them, and SQLite's errors in words."""
+
+from pathlib import Path
+
+import apsw
+
+from gateway.errors import RunningError, StoreFailed
+
+# Before 3.51.3 a WAL that is reset while another connection reads can corrupt the database (the WAL-reset bug).
+_OLDEST_SQLITE = (3, 51, 3)
+# The writer waits this long for another program's lock, e.g. of a person with the sqlite3 shell.
+_BUSY_MS = 5_000
+
+# A failed transaction that has been rolled back cleanly; the next one may succeed.
+PASSING = (apsw.FullError, apsw.BusyError, apsw.LockedError)
+# After these nobody knows what is on the disk: a retried fsync may succeed without having written anything.
+FATAL = (
+    apsw.IOError,
+    apsw.CorruptError,
+    apsw.NotADBError,
+    apsw.ReadOnlyError,
+    apsw.CantOpenError,
+    apsw.NoMemError,
+    apsw.InternalError,
+    apsw.ProtocolError,
+    apsw.PermissionsError,
+)
+DISK_ERRORS = (*PASSING, *FATAL)
+
+
+def require_sqlite(version: str) -> None:
+    """Raise RunningError for an SQLite that can corrupt a ledger."""
+    if tuple(int(part) for part in version.split(".")[:3]) < _OLDEST_SQLITE:
+        needed = ".".join(map(str, _OLDEST_SQLITE))
+        raise RunningError(
+            f"the SQLite inside the apsw package is {version}, which can corrupt a ledger in use; "
+            f"install an apsw with SQLite {needed} or newer"
+        )
+
+
+def open_writer(path: Path, vfs: str | None = None) -> apsw.Connection:
+    """A connection whose COMMIT returns once the transaction is fsynced into the WAL."""
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    try:
+        connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
+        connection.set_busy_timeout(_BUSY_MS)
+        if connection.pragma("journal_mode", "wal") != "wal":
+            raise StoreFailed(f"{path}: this file system cannot hold an SQLite write-ahead log; use a local disk")
+        connection.pragma("synchronous", "full")
+        connection.pragma("foreign_keys", False)
+        # Checkpoints are the writer's own doing, after the waiting have been told (writer.py).
+        connection.wal_autocheckpoint(0)
+        connection.pragma("journal_size_limit", 64 * 2**20)
+    except DISK_ERRORS as error:
+        raise StoreFailed(f"{path}: {in_words(error)}") from error
+    return connection
+
+
+def open_reader(path: Path, vfs: str | None = None) -> apsw.Connection:
+    """A read-only connection; it never writes, not even a checkpoint."""
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
+        connection.set_busy_timeout(_BUSY_MS)
+        connection.pragma("query_only", True)
+    except DISK_ERRORS as error:
+        raise StoreFailed(f"{path}: {in_words(error)}") from error
+    return connection
+
+
+def in_words(error: apsw.Error) -> str:
+    """What SQLite's error means for the person who has to mend it."""
+    if isinstance(error, apsw.FullError):
+        return "the disk is full; free some space"
+    if isinstance(error, apsw.BusyError | apsw.LockedError):
+        return "another program holds the ledger's lock; close it"
+    if isinstance(error, apsw.CorruptError | apsw.NotADBError):
+        return f"the ledger file is damaged ({error}); restore it from a backup"
+    if isinstance(error, apsw.ReadOnlyError | apsw.PermissionsError | apsw.CantOpenError):
+        return f"the ledger file cannot be opened or written ({error}); check its owner and mode"
+    return f"the disk failed to store it ({error}); check the disk, then restart the gateway"

@@ -1,0 +1,40 @@
+"""Terminals: the households' buttons and TVs."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+from starlette.responses import JSONResponse
+
+from gateway.console.api.paging import Cursor, Limit, page, page_by_id
+from gateway.console.auth import Configurer, Reader, covers
+from gateway.console.problems import Problem
+from gateway.console.services import House
+from gateway.console.views import terminal_json
+
+router = APIRouter(tags=["terminals"])
+
+TerminalId = Annotated[str, Path(min_length=1, max_length=130)]
+
+
+@router.get("/terminals")
+async def terminals(found: Reader, house: House, cursor: Cursor = None, limit: Limit = 50) -> Response:
+    """In the order of ids."""
+    inventory = house.inventory
+    visible = [each for each in inventory.terminals() if covers(found.principal, each.place.area_code)]
+    shown, following = page_by_id(visible, lambda terminal: terminal.id, cursor, limit)
+    return JSONResponse(page([terminal_json(each, inventory.presence(each.id)) for each in shown], following))
+
+
+@router.get("/terminals/{terminal_id}")
+async def terminal(terminal_id: TerminalId, found: Reader, house: House) -> Response:
+    wanted = house.inventory.terminal(terminal_id)
+    if wanted is None or not covers(found.principal, wanted.place.area_code):
+        raise Problem(404, f"There is no terminal {terminal_id} here.")
+    return JSONResponse(terminal_json(wanted, house.inventory.presence(terminal_id)))
+
+
+@router.post("/terminals", status_code=501)
+@router.patch("/terminals/{terminal_id}", status_code=501)
+@router.delete("/terminals/{terminal_id}", status_code=501)
+async def change_terminal(found: Configurer) -> Response:
+    raise Problem(501, "Terminals are changed in the configuration; changing them here comes with the register.")

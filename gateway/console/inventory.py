@@ -1,0 +1,41 @@
+"""What the console asks of the rooms it does not own, as narrow protocols."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from gateway.model import Camera, Terminal
+
+
+class NodeInfo(Protocol):
+    """This node, as configured."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def level(self) -> str: ...
+
+
+class PresenceView(Protocol):
+    """A terminal's state. ``online``: None while unknown."""
+
+    @property
+    def online(self) -> bool | None: ...
+    @property
+    def last_seen(self) -> datetime | None: ...
+    @property
+    def last_press(self) -> datetime | None: ...
+
+
+class Inventory(Protocol):
+    """The node's own cameras and terminals. ``changes`` rises with every change of a terminal's presence."""
+
+    @property
+    def changes(self) -> int: ...
+    def cameras(self) -> Sequence[Camera]: ...
+    def terminals(self) -> Sequence[Terminal]: ...
+    def camera(self, camera_id: str) -> Camera | None: ...
+    def terminal(self, terminal_id: str) -> Terminal | None: ...
+    def presence(self, terminal_id: str) -> PresenceView: ...

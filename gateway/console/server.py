@@ -1,0 +1,188 @@
+"""One HTTP listener: uvicorn without its signal handlers, its access log and its exit codes."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from gateway.errors import ListenFailed, UsageError
+
+_BACKLOG = 512
+_CONNECTIONS = 1000  # below the usual limit of 1,024 open files; one more is told 503
+_KEEP_ALIVE_S = 65  # above the 60 s that reverse proxies keep a connection, so that it is they who close it
+_FIRST_REQUEST_S = 30.0
+_HEADER_BYTES = 64 * 1024
+_GRACE_S = 3.0
+
+
+class Certificate(Protocol):
+    """PEM files of a TLS listener."""
+
+    @property
+    def certificate(self) -> Path: ...
+    @property
+    def key(self) -> Path: ...
+
+
+class HttpServer:
+    """``app`` served on ``host:port``; port 0 takes a free one, which ``port`` tells after ``start``.
+
+    Every request's ``scope["state"]["stopping"]`` is an ``asyncio.Event`` that is set when the server begins to stop:
+    a long answer (an event stream) ends itself then, instead of being cancelled when the grace is over.
+    """
+
+    def __init__(self, app: ASGIApp, host: str, port: int, tls: Certificate | None = None) -> None:
+        self._app = app
+        self.host = host
+        self.port = port
+        self._tls = tls
+        self._stopping = asyncio.Event()
+        self._sockets: list[socket.socket] = []
+        self._server: _Server | None = None
+        self._done = asyncio.Event()
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self._tls else 'http'}://{host}:{self.port}"
+
+    async def start(self) -> None:
+        """Bind and listen; connections wait until ``run``. Raises ListenFailed, or UsageError for unusable TLS files."""
+        config = uvicorn.Config(
+            self._serve,
+            loop="none",
+            http=_Connection,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=_CONNECTIONS,
+            backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE_S,
+            h11_max_incomplete_event_size=_HEADER_BYTES,
+            **self._tls_options(),
+        )
+        try:
+            config.load()
+        except OSError as error:  # ssl.SSLError is one
+            raise UsageError(f"http.tls: cannot use {self._tls_files()}: {error.strerror or error}") from None
+        self._sockets = await self._listen()
+        self.port = self._sockets[0].getsockname()[1]
+        self._server = _Server(config)
+
+    async def run(self) -> None:
+        """Serve until ``stop``; also when cancelled, the sockets are closed on return."""
+        server = self._server
+        if server is None:
+            raise RuntimeError("start() comes before run()")
+        try:
+            await server.serve(self._sockets)
+        finally:
+            self._stopping.set()
+            for listener in getattr(server, "servers", []):
+                listener.close()
+            self._close_sockets()
+            self._done.set()
+
+    async def stop(self, within: float = _GRACE_S) -> None:
+        """Take no more connections, let answers under way end for at most ``within`` seconds, then cut them off."""
+        self._stopping.set()
+        server = self._server
+        if server is None or not server.started:
+            self._close_sockets()
+            if server is not None:
+                server.should_exit = True
+            return
+        server.config.timeout_graceful_shutdown = max(1, round(within))
+        server.should_exit = True
+        try:
+            async with asyncio.timeout(within + 2):
+                await self._done.wait()
+        except TimeoutError:
+            server.force_exit = True
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["stopping"] = self._stopping
+        await self._app(scope, receive, send)
+
+    async def _listen(self) -> list[socket.socket]:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(
+                self.host or None, self.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )
+        except socket.gaierror as error:
+            raise self._failed(error.strerror or str(error)) from None
+        sockets: list[socket.socket] = []
+        try:
+            for family, kind, proto, _, address in dict.fromkeys(found):
+                port = sockets[0].getsockname()[1] if sockets else self.port
+                sockets.append(_bound(family, kind, proto, (address[0], port, *address[2:])))
+        except OSError as error:
+            for opened in sockets:
+                opened.close()
+            raise self._failed(os.strerror(error.errno) if error.errno else str(error)) from None
+        return sockets
+
+    def _failed(self, reason: str) -> ListenFailed:
+        return ListenFailed(
+            f"cannot listen on {self.host}:{self.port}: {reason.lower()}; end what uses that address, or give another"
+            " one in the configuration"
+        )
+
+    def _tls_options(self) -> dict[str, Any]:
+        if self._tls is None:
+            return {}
+        return {"ssl_certfile": self._tls.certificate, "ssl_keyfile": self._tls.key}
+
+    def _tls_files(self) -> str:
+        return "" if self._tls is None else f"{self._tls.certificate} with {self._tls.key}"
+
+    def _close_sockets(self) -> None:
+        for opened in self._sockets:
+            opened.close()
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the application's, which stops more than this listener."""
+        yield
+
+
+class _Connection(H11Protocol):
+    """uvicorn waits for ever for a connection's first request; this does not."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(_FIRST_REQUEST_S, self._close_if_silent)
+
+    def _close_if_silent(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.close()
+
+
+def _bound(family: int, kind: int, proto: int, address: tuple[Any, ...]) -> socket.socket:
+    opened = socket.socket(family, kind, proto)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind(address)
+        opened.listen(_BACKLOG)
+        opened.setblocking(False)
+    except OSError:
+        opened.close()
+        raise
+    return opened

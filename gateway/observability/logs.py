@@ -62,5 +62,6 @@ def configure(level: str = "INFO", *, json: bool | None = None) -> None:
 
 def logger(room: str) -> structlog.stdlib.BoundLogger:
     """A logger that names its room (``alerts``, ``mqtt``, …) in every line."""
-    bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(room).bind(room=room)
+    # Not .bind(): that would settle the logger on the settings in force while modules are still being imported.
+    bound: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(room, room=room)
     return bound

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.errors import Unreachable
-from gateway.model import Camera, CameraHealth, CameraState, Keyframe, Picture
-from gateway.observability import metrics
+from gateway.model import Camera, CameraHealth, Keyframe, Picture
 from gateway.ports import Clock
 from gateway.supervision.clock import SystemClock
 from gateway.video.changes import Changes
 from gateway.video.process import WORKER
+from gateway.video.ring import BUDGET_BYTES
 from gateway.video.run_dir import private_directory, socket_paths
 from gateway.video.slot import WorkerSlot
 from gateway.video.wire import CameraOrder
@@ -26,7 +26,7 @@ class WorkerPool:
     """Starts, finds, restarts and asks the video workers; a gateway.ports.VideoService.
 
     ``workers``: how many processes; unless told, one less than the cores of this machine, and fewer for few cameras.
-    ``command`` is for tests. Raises RunningError when the sockets' directory cannot be made.
+    ``ring_bytes`` is what the keyframes of each may take. ``command`` is for tests. Raises RunningError when the sockets' directory cannot be made.
     """
 
     def __init__(
@@ -35,20 +35,18 @@ class WorkerPool:
         cameras: Sequence[Camera],
         *,
         workers: int | None = None,
+        ring_bytes: int = BUDGET_BYTES,
         clock: Clock | None = None,
         command: Sequence[str] = WORKER,
-        metrics_per_camera: bool = True,
     ) -> None:
         self._clock = clock or SystemClock()
         self._data_dir = data_dir
-        self._command = command
-        self._per_camera = metrics_per_camera
+        command = (*command, "--ring-mib", str(max(1, ring_bytes >> 20)))
         self._changes = Changes()
         self._cameras = tuple(cameras)
-        self._measured: set[str] = set()
         count = workers or suggested_workers(len(cameras))
         self._slots = [
-            WorkerSlot(socket, orders, self._clock, self._health_came, command)
+            WorkerSlot(socket, orders, self._clock, self._changes.note, command)
             for socket, orders in zip(socket_paths(data_dir, count), spread(cameras, count), strict=True)
         ]
 
@@ -101,29 +99,7 @@ class WorkerPool:
         ours = {slot.name for slot in self._slots}
         for socket in private_directory(self._data_dir).glob("video-*.sock"):
             if socket.stem not in ours:
-                await WorkerSlot(socket, (), self._clock, lambda: None, self._command).stop(STOP_S)
-
-    def _health_came(self) -> None:
-        self._measure()
-        self._changes.note()
-
-    def _measure(self) -> None:
-        counts = dict.fromkeys(CameraState, 0)
-        present = set()
-        for health in self.all_health():
-            counts[health.state] += 1
-            if not self._per_camera:
-                continue
-            present.add(health.camera_id)
-            metrics.camera_up.labels(health.camera_id).set(health.state is CameraState.ONLINE)
-            if health.last_keyframe_at is not None:
-                metrics.camera_last_keyframe.labels(health.camera_id).set(health.last_keyframe_at.timestamp())
-        for state, count in counts.items():
-            metrics.cameras.labels(state).set(count)
-        for gone in self._measured - present:
-            metrics.camera_up.remove(gone)
-            metrics.camera_last_keyframe.remove(gone)
-        self._measured = present
+                await WorkerSlot(socket, (), self._clock, lambda: None).stop(STOP_S)
 
 
 def suggested_workers(cameras: int) -> int:

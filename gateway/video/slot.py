@@ -61,7 +61,12 @@ class WorkerSlot:
         return self._client
 
     async def run(self) -> NoReturn:
-        """Keep the worker up for ever. Being cancelled leaves it running; ``stop`` ends it."""
+        """Keep the worker up for ever. Being cancelled leaves it running; ``stop`` ends it.
+
+        Nothing is started before there is a camera: a county without any needs no worker.
+        """
+        while not self._orders and listening_pid(self._socket) is None:
+            await self._wanted.beyond(self._wanted.count)
         await Supervisor(
             self.name, self._attempt, Backoff(first=0.2, ceiling=5.0), self._clock, self._broken, lambda: None
         ).run()

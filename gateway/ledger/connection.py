@@ -10,6 +10,8 @@ from gateway.errors import RunningError, StoreFailed
 _OLDEST_SQLITE = (3, 51, 3)
 # The writer waits this long for another program's lock, e.g. of a person with the sqlite3 shell.
 _BUSY_MS = 5_000
+# The index pages that a storm keeps touching stay in memory; SQLite's own 2 MB would spill them in the middle of a group.
+_CACHE_KIB = 32_768
 
 # A failed transaction that has been rolled back cleanly; the next one may succeed.
 PASSING = (apsw.FullError, apsw.BusyError, apsw.LockedError)
@@ -47,7 +49,7 @@ def open_writer(path: Path, vfs: str | None = None) -> apsw.Connection:
         if connection.pragma("journal_mode", "wal") != "wal":
             raise StoreFailed(f"{path}: this file system cannot hold an SQLite write-ahead log; use a local disk")
         connection.pragma("synchronous", "full")
-        connection.pragma("foreign_keys", False)
+        connection.pragma("cache_size", -_CACHE_KIB)
         # Checkpoints are the writer's own doing, after the waiting have been told (writer.py).
         connection.wal_autocheckpoint(0)
         connection.pragma("journal_size_limit", 64 * 2**20)

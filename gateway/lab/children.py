@@ -1,0 +1,179 @@
+"""Child processes of the lab: started in sessions of their own (Ctrl-C is ours to pass on), logged, ended by pid."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from gateway.errors import RunningError
+
+_TAIL_LINES = 15
+_KILL_WITHIN = 2.0
+
+
+class Child:
+    """One process with its log file. ``leashed`` ones end when we do, because their standard input then closes."""
+
+    def __init__(self, name: str, log: Path) -> None:
+        self.name, self.log = name, log
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, f"{self.name} has not been started"
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.returncode is None
+
+    async def start(self, *arguments: str, program: str = sys.executable, pipes: bool = False) -> None:
+        """Start; stderr (and stdout unless ``pipes``) goes to the log. ``pipes`` opens stdin and stdout to us."""
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                program,
+                *arguments,
+                stdin=asyncio.subprocess.PIPE if pipes else asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE if pipes else log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    async def start_leashed(self, *arguments: str, greeting: str = "", within: float = 60.0) -> dict[str, Any]:
+        """Start, write ``greeting`` and wait for the one line of JSON that says it is ready."""
+        await self.start(*arguments, pipes=True)
+        assert self._process is not None and self._process.stdin is not None and self._process.stdout is not None
+        try:
+            async with asyncio.timeout(within):
+                if greeting:
+                    self._process.stdin.write(greeting.encode() + b"\n")
+                line = await self._process.stdout.readline()
+        except TimeoutError:
+            raise RunningError(f"{self.name} was not ready within {within:.0f} s\n{self.tail()}") from None
+        if not line:
+            await self._process.wait()
+            raise RunningError(f"{self.name} did not start:\n{self.tail()}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    async def guard(self) -> None:
+        """Never return; raise RunningError with its last words when it ends."""
+        assert self._process is not None, f"{self.name} has not been started"
+        await self._process.wait()
+        raise RunningError(f"{self.name} ended unexpectedly; the log ends with:\n{self.tail()}")
+
+    def tail(self) -> str:
+        """The last lines of its log."""
+        with contextlib.suppress(FileNotFoundError):
+            lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+            return "\n".join(lines[-_TAIL_LINES:])
+        return ""
+
+    async def stop(self, within: float) -> bool:
+        """SIGTERM, then SIGKILL after ``within`` seconds. Returns whether it ended by itself."""
+        if self._process is None:
+            return True
+        self._signal(signal.SIGTERM)
+        if await self._ended(within):
+            return True
+        self._signal(signal.SIGKILL)
+        await self._ended(_KILL_WITHIN)
+        return False
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    async def _ended(self, within: float) -> bool:
+        assert self._process is not None
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        try:
+            async with asyncio.timeout(within):
+                await self._process.wait()
+        except TimeoutError:
+            return False
+        return True
+
+
+async def stop_all(children: Sequence[Child], within: float) -> None:
+    """End all of them at once."""
+    await asyncio.gather(*(child.stop(within) for child in children))
+
+
+async def first_of(*works: Coroutine[Any, Any, None]) -> None:
+    """Run all until the first ends or fails; its error is ours, and the others are cancelled."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def command(*arguments: str, stdin: str = "", within: float = 60.0) -> str:
+    """Run ``gateway ARGUMENTS`` to its end and return what it printed. Raises RunningError with what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway", *arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(within):
+            output, complaint = await process.communicate(stdin.encode())
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+        raise RunningError(f"gateway {arguments[0]} {arguments[1]} did not end within {within:.0f} s") from None
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
+    if process.returncode != 0:
+        raise RunningError(
+            f"gateway {arguments[0]} {arguments[1]} failed: {complaint.decode(errors='replace').strip()}"
+        )
+    return output.decode()
+
+
+def end_leftovers(directory: Path) -> int:
+    """SIGKILL what still has our private ``directory`` on its command line (workers of a node that had to be killed)."""
+    mark, ended = os.fsencode(str(directory)), 0
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdecimal() or int(entry.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            if mark in (entry / "cmdline").read_bytes():
+                os.kill(int(entry.name), signal.SIGKILL)
+                ended += 1
+    return ended
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def port_is_free(port: int, host: str = "127.0.0.1") -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+        return True

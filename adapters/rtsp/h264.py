@@ -1,6 +1,7 @@
 """H.264 over RTP (RFC 6184): from packets to access units, keyframes only unless more is wanted."""
 
 from collections.abc import Callable
+from struct import Struct
 
 from adapters.rtsp.h264_syntax import (
     FU_A,
@@ -35,6 +36,8 @@ def _tables() -> Tables:
 
 KEYFRAMES: Tables = _tables()
 
+_MIDDLE = Struct(">BBHI4xBB")  # RTP V/P/X/CC | marker, type | sequence | timestamp | SSRC | FU indicator | FU header
+
 
 class H264Depacketiser:
     """Collects access units. A unit ends with the marker bit or with a new timestamp, whichever comes.
@@ -53,10 +56,10 @@ class H264Depacketiser:
         "_idr_seen",
         "_keyframe",
         "_marker_lies",
+        "_next_seq",
         "_own_sets",
         "_picture",
         "_recovery",
-        "_seq",
         "_time",
         "_torn",
         "dropped",
@@ -73,7 +76,7 @@ class H264Depacketiser:
         self._idr_seen = False
         self._marker_lies = False
         self._closed = -1  # timestamp of the unit that a marker closed last
-        self._seq = 0
+        self._next_seq = 0
         self._time = -1
         self._body = bytearray()
         self._begin(-1, 0.0)
@@ -86,6 +89,24 @@ class H264Depacketiser:
         self._choose_tables()
 
     def packet(self, view: memoryview, start: int, end: int, now: float) -> None:
+        # Nearly all packets of a keyframe are the middle of a fragment: no first, no last, no marker, nothing lost.
+        if self._fragment >= 0 and end - start > 14:
+            flags, kind, seq, time, indicator, header = _MIDDLE.unpack_from(view, start)
+            if (
+                time == self._time
+                and seq == self._next_seq
+                and flags == 0x80
+                and kind < 0x80
+                and header < 0x40
+                and indicator & 0x1F == FU_A
+                and len(self._body) + end - start <= MAX_UNIT
+            ):
+                self._next_seq = seq + 1 & 0xFFFF
+                self._body += view[start + 14 : end]
+                return
+        self._any_packet(view, start, end, now)
+
+    def _any_packet(self, view: memoryview, start: int, end: int, now: float) -> None:
         head = _payload(view, start, end)
         if head is None:
             return
@@ -129,9 +150,9 @@ class H264Depacketiser:
 
     def _check_sequence(self, seq: int) -> None:
         """A gap within a picture tears it: servers drop packets under load, even over TCP. Some never count at all."""
-        if self._picture and (seq - self._seq) & 0xFFFF > 1:
+        if self._picture and seq not in (self._next_seq, self._next_seq - 1 & 0xFFFF):
             self._tear()
-        self._seq = seq
+        self._next_seq = seq + 1 & 0xFFFF
 
     def _tear(self) -> None:
         self._torn = True

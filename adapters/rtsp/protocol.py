@@ -80,9 +80,15 @@ class Demultiplexer:
                 start, tables = pos, sink.tables
                 while pos <= last:
                     head, size, flags, first, second = unpack(buffer, pos)
-                    if head != media or flags != _PLAIN_RTP or tables[first][second]:
+                    if head != media:
                         break
-                    pos += size + 4
+                    follows = pos + size + 4
+                    if tables[first][second] or flags != _PLAIN_RTP:
+                        if follows > end:
+                            break
+                        sink.packet(view, pos + 4, follows, now)
+                        tables = sink.tables
+                    pos = follows
                 if pos != start:
                     self.media_seen = True
                     self._junk = 0

@@ -69,8 +69,12 @@ class CascadeDownlink:
                 "an event from above cannot be read", sink=self.id, reason=str(error), event_data=event.data[:2000]
             )
             return reached
-        if entry is not None:
-            await upper.take(reached, entry)
+        if entry is None:
+            return reached
+        if entry.node == self._node:
+            _log.warning("an entry from above bears this node's name; passed over", sink=self.id, entry=entry.id)
+            return reached
+        await upper.take(reached, entry)
         return reached
 
 

@@ -1,5 +1,6 @@
 """The one HTTP client of a lower node towards an upper node: its address, its token, its TLS, its deadlines."""
 
+import io
 import ssl
 from types import TracebackType
 from typing import Self
@@ -46,7 +47,7 @@ class Link:
             async with self.session().request(
                 method,
                 self.address + path,
-                data=content,
+                data=io.BytesIO(content),  # streamed: a clip of 64 MiB in one write would hold the loop up
                 headers={"Content-Type": content_type},
                 timeout=timeout,
                 allow_redirects=False,

@@ -26,9 +26,12 @@ class CascadeSink:
 
     concurrency = _CONCURRENCY
 
-    def __init__(self, settings: CascadeSinkSettings, node_id: str, media: MediaStore) -> None:
+    def __init__(
+        self, settings: CascadeSinkSettings, node_id: str, media: MediaStore, *, event_within: float = _EVENT_WITHIN
+    ) -> None:
         self.id = settings.id
         self._media = media
+        self._event_within = event_within
         # Connections for every lane at once: an alarm must never wait for a picture to leave its connection.
         self._link = Link(settings, node_id, connections=_CONCURRENCY * _LANES)
         self._there: OrderedDict[str, None] = OrderedDict()
@@ -51,7 +54,7 @@ class CascadeSink:
 
     async def _send_event(self, entry: Entry) -> Receipt:
         body = wire.event_bytes(entry)
-        answer = await self._link.send("POST", "/cascade/v1/events", body, wire.SINGLE, _EVENT_WITHIN)
+        answer = await self._link.send("POST", "/cascade/v1/events", body, wire.SINGLE, self._event_within)
         require_success(answer, self._link.address)
         return read_receipt(answer, entry.id, sha256_hex(body), self._link.address)
 

@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from adapters.cascade import media as pictures
 from adapters.cascade import wire
@@ -28,6 +28,7 @@ from gateway.ports import Exchange, MediaStore, Outlet, Tokens
 
 _log = logger("cascade")
 
+_PREFIX = "/cascade/v1"
 _EVENTS_WITHIN = 30.0  # s for 4 MiB: a village on a slow uplink of 1.2 Mbit/s
 _MEDIA_WITHIN = 60.0
 _QUICK_BODY = 32 * 1024  # larger ones take more than a millisecond to read and are read on a thread
@@ -55,15 +56,19 @@ class CascadeSource:
         self._tokens = tokens
         self._bodies = Bodies()
         self._streams = Streams(ping_every)
+        # Both, so that it does not matter whether whoever mounts the app takes the prefix off.
         self.app = Starlette(
-            routes=[
-                Route("/cascade/v1/events", self._for_node(self._events), methods=["POST"]),
-                Route("/cascade/v1/media/{sha256}", self._for_node(self._put_media), methods=["PUT"]),
-                Route("/cascade/v1/downlink", self._for_node(self._downlink), methods=["GET"]),
-                Route("/cascade/v1/digest", self._for_node(self._digest), methods=["GET"]),
-            ],
+            routes=[Mount(_PREFIX, routes=self._routes()), *self._routes()],
             exception_handlers={HTTPException: _http_problem, Problem: _problem, StoreFailed: _store_problem},
         )
+
+    def _routes(self) -> list[Route]:
+        return [
+            Route("/events", self._for_node(self._events), methods=["POST"]),
+            Route("/media/{sha256}", self._for_node(self._put_media), methods=["PUT"]),
+            Route("/downlink", self._for_node(self._downlink), methods=["GET"]),
+            Route("/digest", self._for_node(self._digest), methods=["GET"]),
+        ]
 
     async def run(self, outlet: Outlet) -> None:
         """Nothing to dial: lower nodes come to us. Open downlinks end when this is cancelled."""

@@ -19,6 +19,7 @@ from gateway.ports import Arrival, Digest, FeedEntry, Ledger, Reader, Report, Tr
 
 ABOVE = "/above"  # no node id has a slash
 _BATCH = 200
+_BITE = 50  # arrivals in one transaction: a long list from below must not keep a press waiting
 _REPORT_RECEIPTS = 8  # so many of a node's last reports of one type get their first receipt again
 _REPORTS_KEPT = 2_000
 _OWNERS_KEPT = 512
@@ -49,14 +50,21 @@ class LedgerExchange:
         self.reports: dict[tuple[str, str], Report] = {}
 
     async def admit(self, node: str, arrivals: Sequence[Arrival | Report]) -> list[Receipt | str]:
-        """See ports.Exchange. One commit for all; the order of the receipts' numbers is the order of the arrivals."""
-        try:
-            answers = await self._ledger.write(lambda tx: self._take(tx, node, arrivals))
-        except ValueError:
-            # The ledger found a fault that only writing shows and undid the whole list: one by one the others go on.
-            answers = [await self._admit_alone(node, arrival) for arrival in arrivals]
-        self._keep_reports(arrivals, answers)
+        """See ports.Exchange. The order of the receipts' numbers is the order of the arrivals."""
+        answers: list[Receipt | str] = []
+        for start in range(0, len(arrivals), _BITE):
+            bite = arrivals[start : start + _BITE]
+            answered = await self._admit_together(node, bite)
+            self._keep_reports(bite, answered)
+            answers += answered
         return answers
+
+    async def _admit_together(self, node: str, arrivals: Sequence[Arrival | Report]) -> list[Receipt | str]:
+        try:
+            return await self._ledger.write(lambda tx: self._take(tx, node, arrivals))
+        except ValueError:
+            # The ledger found a fault that only writing shows and undid them all: one by one the others go on.
+            return [await self._admit_alone(node, arrival) for arrival in arrivals]
 
     async def _admit_alone(self, node: str, arrival: Arrival | Report) -> Receipt | str:
         try:
@@ -143,11 +151,10 @@ class LedgerExchange:
 
 
 class LedgerUpper:
-    """Implements ports.Upper on the ledger of ``node_id``, for the upper node reached by the sink ``sink_id``."""
+    """Implements ports.Upper for the upper node that is reached by the sink ``sink_id``."""
 
-    def __init__(self, ledger: Ledger, node_id: str, sink_id: str) -> None:
+    def __init__(self, ledger: Ledger, sink_id: str) -> None:
         self._ledger = ledger
-        self._node = node_id
         self._sink = sink_id
         self._bookmark = f"downlink/{sink_id}"
 
@@ -167,8 +174,6 @@ class LedgerUpper:
 
     def _take(self, tx: Transaction, position: int, entry: Entry) -> str | None:
         tx.set_bookmark(self._bookmark, str(position))
-        if entry.node == self._node:
-            return None
         if entry.action == "raised" or tx.alert(entry.alert_id) is None:
             return f"alert {entry.alert_id} is not one of this node's"
         if not tx.claim_route(entry.node, ABOVE):
@@ -202,9 +207,13 @@ class _Gate:
         if refusal is not None:
             return refusal
         known = self._tx.alert(entry.alert_id)
-        owner = entry.node if known is None else known.alert.node
-        if owner != self.sender and known is not None and self._tx.route(owner) != self.sender:
+        if known is None:
+            return None
+        owner = known.alert.node
+        if owner != self.sender and self._tx.route(owner) != self.sender:
             return f"alert {entry.alert_id} belongs to {owner}, which is not below {self.sender}"
+        if entry.action == "raised":
+            return f"alert {entry.alert_id} was raised before: an alert is raised once"
         return None
 
     def already_here(self, entry: Entry) -> FeedEntry | None:
@@ -222,7 +231,9 @@ def _take_entry(tx: Transaction, gate: _Gate, arrival: Arrival) -> Receipt | str
         refusal = gate.entry_refused(entry)
         if refusal is not None:
             echo = gate.already_here(entry)
-            return refusal if echo is None else Receipt(entry.id, arrival.sha256, echo.position, echo.committed_at)
+            if echo is None:
+                return refusal
+            return Receipt(entry.id, arrival.sha256, _number(tx, echo, new=False), echo.committed_at)
         tx.claim_route(entry.node, gate.sender)
     newest = tx.newest_feed()
     taken = tx.admit(entry, via=gate.sender, sha256=arrival.sha256)

@@ -25,7 +25,7 @@ from gateway.alerts.register import Register
 from gateway.backoff import Backoff
 from gateway.config import Loaded, Settings, json_schema, load
 from gateway.console.accounts import Accounts
-from gateway.console.api import NodeInfo, create_console
+from gateway.console.application import create_console
 from gateway.console.server import HttpServer
 from gateway.delivery.forwarder import Forwarder
 from gateway.errors import ConfigError, GatewayError, RunningError, UsageError
@@ -83,7 +83,8 @@ def verify_audit(path: Path) -> str | None:
     ledger = read_config(path).settings.data_dir / "ledger.db"
     if not ledger.exists():
         raise UsageError(f"{ledger}: there is no ledger yet; run the node first")
-    return verify_file(ledger)
+    broken = verify_file(ledger).broken
+    return None if broken is None else f"line {broken.n}: {broken.reason}"
 
 
 def run_node(path: Path) -> None:
@@ -130,6 +131,15 @@ class SourceOutlet:
         self.intake.presence(terminal_id, online)
 
 
+@dataclass(frozen=True, slots=True)
+class NodeFace:
+    """What this node shows of itself."""
+
+    id: str
+    name: str
+    level: str
+
+
 class Node:
     """Everything of one running node, put together in one place."""
 
@@ -174,7 +184,7 @@ class Node:
         self.gauges = Gauges(ledger, self.video, self.register, per_camera=_per_camera(settings))
         tls = settings.http.tls
         console = create_console(
-            node=NodeInfo(node_id, settings.node.name or node_id, settings.node.level.value, settings.node.area_code),
+            node=NodeFace(node_id, settings.node.name or node_id, settings.node.level.value),
             ledger=ledger,
             media=self.media,
             video=self.video,
@@ -187,9 +197,7 @@ class Node:
             clock=clock,
         )
         listen = settings.http.listen
-        self.servers = [
-            HttpServer(console, listen.host, listen.port, tls=None if tls is None else (tls.certificate, tls.key))
-        ]
+        self.servers = [HttpServer(console, listen.host, listen.port, tls)]
         if settings.metrics is not None:
             self.servers.append(HttpServer(metrics_app(), settings.metrics.listen.host, settings.metrics.listen.port))
 

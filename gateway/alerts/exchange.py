@@ -32,7 +32,7 @@ class LedgerExchange:
     """Implements ports.Exchange on the ledger of the node ``node_id``.
 
     ``has_token`` tells which nodes are connected directly; those no other lower node may speak for, even before they
-    were heard the first time. ``reports`` are the newest inventory and health by (node, type).
+    were heard the first time.
     """
 
     def __init__(
@@ -47,7 +47,12 @@ class LedgerExchange:
         self._node = node_id
         self._has_token = has_token
         self._now = now
-        self.reports: dict[tuple[str, str], Report] = {}
+        self._reports: dict[tuple[str, str], tuple[int, Report]] = {}
+
+    def report(self, node: str, report_type: str) -> Report | None:
+        """The newest report of a type about a node, since this process started."""
+        kept = self._reports.get((node, report_type))
+        return None if kept is None else kept[1]
 
     async def admit(self, node: str, arrivals: Sequence[Arrival | Report]) -> list[Receipt | str]:
         """See ports.Exchange. The order of the receipts' numbers is the order of the arrivals."""
@@ -102,10 +107,13 @@ class LedgerExchange:
         for arrival, answer in zip(arrivals, answers, strict=True):
             if not isinstance(arrival, Report) or isinstance(answer, str):
                 continue
-            self.reports.pop((arrival.node, arrival.type), None)
-            self.reports[arrival.node, arrival.type] = arrival
-            if len(self.reports) > _REPORTS_KEPT:
-                del self.reports[next(iter(self.reports))]
+            key = (arrival.node, arrival.type)
+            if key in self._reports and self._reports[key][0] > answer.seq:
+                continue  # a late repeat of one that has been overtaken
+            self._reports.pop(key, None)
+            self._reports[key] = (answer.seq, arrival)
+            if len(self._reports) > _REPORTS_KEPT:
+                del self._reports[next(iter(self._reports))]
 
     async def digest(self, node: str, since: datetime, until: datetime) -> Digest:
         """See ports.Exchange. Each entry adds the line ``{seq} {id} {sha256}`` in the order of the commits.

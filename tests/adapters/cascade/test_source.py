@@ -99,10 +99,10 @@ async def test_reports_are_receipted_and_numbers_rise_over_all_events(upper, cli
         _, answer, _ = await post(client, upper, event)
         numbers.append(answer["receipts"][0]["seq"])
     assert numbers == sorted(set(numbers))
-    assert upper.exchange.reports["zhuyang", "gateway.inventory.v1"].id == "r3"
+    assert upper.exchange.report("zhuyang", "gateway.inventory.v1").id == "r3"
     _, repeated, _ = await post(client, upper, events)
     assert [receipt["seq"] for receipt in repeated["receipts"]] == numbers
-    assert upper.exchange.reports["zhuyang", "gateway.inventory.v1"].id == "r3"
+    assert upper.exchange.report("zhuyang", "gateway.inventory.v1").id == "r3"
 
 
 @pytest.mark.parametrize("type_", ["application/json", "application/cloudevents+json; charset=UTF-8"])

@@ -1,0 +1,230 @@
+import asyncio
+import json
+
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from adapters.cascade import wire
+from adapters.cascade.sink import CascadeSink
+from gateway.canonical import sha256_hex
+from gateway.errors import Refused, TryLater
+from gateway.model import Answer, Lane, Parcel, Stage
+
+JPEG = b"\xff\xd8\xff\xe0" + b"a picture" * 50
+
+
+def parcel(content) -> Parcel:
+    return Parcel(1, "county", Lane.ALARM, content)
+
+
+@pytest.fixture
+async def make_sink(memory_media, sink_settings):
+    sinks = []
+
+    def make(url, token="t-zhuyang", **options):
+        sink = CascadeSink(sink_settings(url, token), "zhuyang", memory_media, **options)
+        sinks.append(sink)
+        return sink
+
+    yield make
+    for sink in sinks:
+        await sink.close()
+
+
+@pytest.fixture
+def picture_entry(make_entry):
+    data = {"camera": "c1", "snapshot": "s1", "state": "ready", "sha256": sha256_hex(JPEG)}
+    return lambda number: make_entry(number, "picture", data=data)
+
+
+async def test_the_receipt_is_the_upper_nodes_proof_of_our_bytes(upper, make_sink, make_entry):
+    entry = make_entry(1, "raised")
+    receipt = await make_sink(upper.url).send(parcel(entry))
+    kept = await upper.ledger.read(lambda reader: reader.admitted("zhuyang", entry.id))
+    assert receipt == kept
+    assert receipt.sha256 == sha256_hex(wire.event_bytes(entry))
+
+
+async def test_a_repeat_gets_the_same_receipt_also_after_the_upper_node_restarted(upper, make_sink, make_entry):
+    sink, entry = make_sink(upper.url), make_entry(1, "raised")
+    first = await sink.send(parcel(entry))
+    await upper.stop()
+    with pytest.raises(TryLater, match=f"{upper.url}.*is the upper node running"):
+        await sink.send(parcel(entry))
+    await upper.start()
+    assert await sink.send(parcel(entry)) == first
+    assert await upper.entries("a1") == [entry]
+
+
+async def test_a_lost_answer_makes_one_alert_and_one_receipt(upper, dropper, make_sink, make_entry):
+    sink, entry = make_sink(dropper.url), make_entry(1, "raised")
+    for _ in range(3):
+        with pytest.raises(TryLater, match="the connection broke"):
+            await sink.send(parcel(entry))
+    assert dropper.dropped == 3
+    dropper.drop = False
+    receipt = await sink.send(parcel(entry))
+    assert await upper.entries("a1") == [entry]
+    assert receipt == await upper.ledger.read(lambda reader: reader.admitted("zhuyang", entry.id))
+
+
+async def test_many_at_once_all_get_their_own_receipts(upper, make_sink, make_entry):
+    sink = make_sink(upper.url)
+    entries = [make_entry(number, "raised", f"a{number}") for number in range(1, 41)]
+    receipts = await asyncio.gather(*(sink.send(parcel(entry)) for entry in entries))
+    assert [receipt.id for receipt in receipts] == [entry.id for entry in entries]
+    assert len({receipt.seq for receipt in receipts}) == 40
+
+
+async def test_an_entry_of_anothers_alert_is_refused_with_the_reason(upper, make_sink, make_entry):
+    await make_sink(upper.url, "t-longmen").send(parcel(make_entry(1, "raised", "b1", "longmen")))
+    with pytest.raises(Refused, match="belongs to longmen"):
+        await make_sink(upper.url).send(parcel(make_entry(1, alert="b1")))
+
+
+async def test_a_wrong_token_is_tried_again_and_never_told(upper, make_sink, make_entry):
+    with pytest.raises(TryLater, match="does not accept this node's token") as caught:
+        await make_sink(upper.url, "wr0ng-s3cret").send(parcel(make_entry(1, "raised")))
+    assert caught.value.after == 30.0
+    assert "wr0ng-s3cret" not in str(caught.value)
+
+
+async def test_the_picture_goes_before_its_entry_and_only_once(upper, make_sink, memory_media, picture_entry):
+    await memory_media.put(JPEG, "image/jpeg")
+    sink = make_sink(upper.url)
+    await sink.send(parcel(picture_entry(1)))
+    assert upper.media.kept == {sha256_hex(JPEG): (JPEG, "image/jpeg")}
+    upper.media.kept.clear()
+    await sink.send(parcel(picture_entry(2)))
+    assert upper.media.kept == {}
+    assert len(await upper.entries("a1")) == 2
+
+
+async def test_while_the_picture_is_not_there_its_entry_is_not_sent(serve, make_sink, memory_media, picture_entry):
+    paths = []
+
+    async def refuse(scope, receive, send):
+        paths.append((scope["method"], scope["path"]))
+        await Response(status_code=503)(scope, receive, send)
+
+    await memory_media.put(JPEG, "image/jpeg")
+    upper = await serve(refuse)
+    with pytest.raises(TryLater):
+        await make_sink(upper.url).send(parcel(picture_entry(1)))
+    assert paths == [("PUT", f"/cascade/v1/media/{sha256_hex(JPEG)}")]
+
+
+async def test_an_entry_whose_picture_is_gone_goes_all_the_same(upper, make_sink, picture_entry):
+    await make_sink(upper.url).send(parcel(picture_entry(1)))
+    assert upper.media.kept == {}
+    assert len(await upper.entries("a1")) == 1
+
+
+async def test_without_its_picture_the_entry_stays_behind(upper, make_sink, memory_media, picture_entry):
+    memory_media.kept[sha256_hex(JPEG)] = (b"\xff\xd8\xff rotten", "image/jpeg")
+    with pytest.raises(Refused, match="SHA-256"):
+        await make_sink(upper.url).send(parcel(picture_entry(1)))
+    assert await upper.entries("a1") == []
+
+
+async def test_an_answer_to_a_terminal_is_not_for_this_sink(make_sink, make_entry):
+    answer = Answer("tv", "tv-0001", "p1", "a1", Stage.RECEIVED, "zhuyang", make_entry(1).at, "received")
+    with pytest.raises(Refused, match="forwards entries"):
+        await make_sink("http://127.0.0.1:9").send(parcel(answer))
+
+
+async def test_what_json_cannot_carry_is_refused(make_sink, make_entry):
+    with pytest.raises(Refused, match="zhuyang-e1"):
+        await make_sink("http://127.0.0.1:9").send(parcel(make_entry(1, data={"n": float("nan")})))
+
+
+def foreign(handler, method="POST", path="/cascade/v1/events"):
+    return Starlette(routes=[Route(path, handler, methods=[method])])
+
+
+async def test_what_is_sent_is_what_the_contract_says(serve, make_sink, make_entry):
+    heard = {}
+
+    async def hear(request):
+        heard.update(request.headers, body=await request.body())
+        receipt = {
+            "id": "zhuyang-e1",
+            "sha256": sha256_hex(heard["body"]),
+            "seq": 3,
+            "committed_at": "2026-01-31T08:00:01Z",
+        }
+        return JSONResponse({"receipts": [receipt]})
+
+    upper = await serve(foreign(hear))
+    receipt = await make_sink(upper.url).send(parcel(make_entry(1, "raised")))
+    assert receipt.seq == 3
+    assert heard["authorization"] == "Bearer t-zhuyang"
+    assert heard["content-type"] == "application/cloudevents+json"
+    event = json.loads(heard["body"])
+    assert (event["specversion"], event["type"], event["data"]["id"]) == ("1.0", "gateway.entry.v1", "zhuyang-e1")
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+async def test_a_redirect_never_carries_the_token_to_another_host(serve, make_sink, make_entry, status):
+    visits = []
+
+    async def elsewhere(request):
+        visits.append(request.headers)
+        return Response()
+
+    other = await serve(foreign(elsewhere))
+
+    async def redirect(request):
+        return RedirectResponse(other.url + "/cascade/v1/events", status)
+
+    upper = await serve(foreign(redirect))
+    with pytest.raises(TryLater, match="redirect"):
+        await make_sink(upper.url).send(parcel(make_entry(1, "raised")))
+    assert visits == []
+
+
+async def test_a_receipt_for_other_bytes_is_no_receipt(serve, make_sink, make_entry):
+    async def lie(request):
+        receipt = {"id": "zhuyang-e1", "sha256": "0" * 64, "seq": 3, "committed_at": "2026-01-31T08:00:01Z"}
+        return JSONResponse({"receipts": [receipt]})
+
+    upper = await serve(foreign(lie))
+    with pytest.raises(TryLater, match="other bytes"):
+        await make_sink(upper.url).send(parcel(make_entry(1, "raised")))
+
+
+async def test_the_wait_that_a_busy_upper_node_asks_for_is_carried_along(serve, make_sink, make_entry):
+    async def busy(request):
+        return Response(status_code=503, headers={"Retry-After": "7"})
+
+    upper = await serve(foreign(busy))
+    with pytest.raises(TryLater) as caught:
+        await make_sink(upper.url).send(parcel(make_entry(1, "raised")))
+    assert caught.value.after == 7.0
+
+
+async def test_a_silent_upper_node_is_given_up_after_the_deadline(make_sink, make_entry):
+    async def say_nothing(reader, writer):
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    async with server:
+        sink = make_sink(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", event_within=0.2)
+        with pytest.raises(TryLater, match=r"no answer within 0\.2 s"):
+            await sink.send(parcel(make_entry(1, "raised")))
+        await sink.close()
+
+
+async def test_an_endless_answer_fills_no_memory(serve, make_sink, make_entry):
+    async def pour(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(64):
+            await send({"type": "http.response.body", "body": b" " * 65536, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    upper = await serve(pour)
+    with pytest.raises(TryLater, match="no receipt"):
+        await make_sink(upper.url).send(parcel(make_entry(1, "raised")))

@@ -299,7 +299,7 @@ def _raised(entry: Entry) -> Alert:
     base = _mapping(entry.data.get("base"))
     source, place = _mapping(base.get("source")), _mapping(base.get("place"))
     kind = _member(Kind, base.get("kind"), Kind.OTHER)
-    severity = base.get("severity")
+    severity = _whole(base.get("severity"))
     raised_at = _time(base.get("raised_at")) or entry.at
     press = source.get("type") == "terminal"
     detail = dict(_mapping(base.get("detail")))
@@ -310,7 +310,7 @@ def _raised(entry: Entry) -> Alert:
         id=entry.alert_id,
         node=entry.node,
         kind=kind,
-        severity=severity if isinstance(severity, int) and severity in (1, 2, 3, 4) else 1,
+        severity=severity if severity in (1, 2, 3, 4) else 1,
         status=_member(Status, base.get("status"), Status.ACTUAL),
         raised_at=raised_at,
         source=SourceRef(

@@ -40,11 +40,11 @@ def require_sqlite(version: str) -> None:
         )
 
 
-def open_writer(path: Path, vfs: str | None = None) -> apsw.Connection:
+def open_writer(path: Path) -> apsw.Connection:
     """A connection whose COMMIT returns once the transaction is fsynced into the WAL."""
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     try:
-        connection = apsw.Connection(str(path), flags=flags, vfs=vfs)
+        connection = apsw.Connection(str(path), flags=flags)
         connection.set_busy_timeout(_BUSY_MS)
         if connection.pragma("journal_mode", "wal") != "wal":
             raise StoreFailed(f"{path}: this file system cannot hold an SQLite write-ahead log; use a local disk")
@@ -58,10 +58,10 @@ def open_writer(path: Path, vfs: str | None = None) -> apsw.Connection:
     return connection
 
 
-def open_reader(path: Path, vfs: str | None = None) -> apsw.Connection:
+def open_reader(path: Path) -> apsw.Connection:
     """A read-only connection; it never writes, not even a checkpoint."""
     try:
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         connection.set_busy_timeout(_BUSY_MS)
         connection.pragma("query_only", True)
     except DISK_ERRORS as error:

@@ -1,0 +1,153 @@
+import asyncio
+import errno
+import hashlib
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import StoreFailed
+from gateway.observability import metrics
+from gateway.ports import MediaStore
+from gateway.video.media import FileMediaStore
+
+JPEG = b"\xff\xd8\xff\xe0 a picture"
+
+
+@pytest.fixture
+async def files(tmp_path: Path) -> AsyncIterator[FileMediaStore]:
+    store = FileMediaStore(tmp_path / "media")
+    yield store
+    await store.close()
+
+
+@pytest.fixture(params=["files"])
+def store(request: pytest.FixtureRequest) -> MediaStore:
+    """Every kind of media store: what follows up to the line holds for each."""
+    found: MediaStore = request.getfixturevalue(request.param)
+    return found
+
+
+async def test_what_is_put_is_read(store: MediaStore) -> None:
+    name = await store.put(JPEG, "image/jpeg")
+    assert name == hashlib.sha256(JPEG).hexdigest()
+    assert await store.read(name) == (JPEG, "image/jpeg")
+    clip = await store.put(b"clip", "video/mp4")
+    assert await store.read(clip) == (b"clip", "video/mp4")
+
+
+async def test_writing_twice_is_writing_once(store: MediaStore) -> None:
+    before = metrics.media_bytes._value.get()
+    names = await asyncio.gather(*(store.put(JPEG, "image/jpeg") for _ in range(20)))
+    assert set(names) == {await store.put(JPEG, "image/jpeg")}
+    assert metrics.media_bytes._value.get() - before == len(JPEG)
+
+
+async def test_many_at_once_are_all_there(store: MediaStore) -> None:
+    contents = [b"picture %d" % number for number in range(300)]
+    names = await asyncio.gather(*(store.put(content, "image/jpeg") for content in contents))
+    assert [await store.read(name) for name in names] == [(content, "image/jpeg") for content in contents]
+
+
+@pytest.mark.parametrize("name", ["0" * 64, "", "../../etc/passwd", "A" * 64, "0" * 63 + "/", "0" * 64 + "\n"])
+async def test_what_is_not_here_is_none(store: MediaStore, name: str) -> None:
+    assert await store.read(name) is None
+
+
+async def test_other_media_types_are_refused(store: MediaStore) -> None:
+    with pytest.raises(StoreFailed, match="not text/html"):
+        await store.put(b"<script>", "text/html")
+
+
+# ------------------------------------------------------------------------------------------ files alone
+
+
+async def test_files_are_private_and_lie_under_their_hash(files: FileMediaStore, tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        name = await files.put(JPEG, "image/jpeg")
+    finally:
+        os.umask(old)
+    path = tmp_path / "media" / name[:2] / f"{name}.jpg"
+    assert path.read_bytes() == JPEG
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "media").stat().st_mode & 0o777 == 0o700
+
+
+async def test_drafts_of_a_crash_are_removed_and_pictures_stay(files: FileMediaStore, tmp_path: Path) -> None:
+    name = await files.put(JPEG, "image/jpeg")
+    (tmp_path / "media" / "drafts" / "half.jpg").write_bytes(b"half")
+    again = FileMediaStore(tmp_path / "media")
+    assert list((tmp_path / "media" / "drafts").iterdir()) == []
+    assert await again.read(name) == (JPEG, "image/jpeg")
+    assert await again.measure() == len(JPEG)
+    await again.close()
+
+
+async def test_no_picture_has_its_name_before_it_is_on_disk(
+    files: FileMediaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+    real_fsync, real_rename = os.fsync, Path.rename
+
+    def fsync(descriptor: int) -> None:
+        steps.append("fsync " + Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        real_fsync(descriptor)
+
+    def rename(self: Path, target: Path) -> Path:
+        steps.append("rename " + self.name)
+        return real_rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "rename", rename)
+    name = await files.put(JPEG, "image/jpeg")
+    assert steps[:2] == [f"fsync {name}.jpg", f"rename {name}.jpg"]
+    assert set(steps[2:]) == {f"fsync {name[:2]}", "fsync media"}
+
+
+def failing(number: int) -> Callable[[int], None]:
+    def fsync(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fsync
+
+
+@pytest.mark.parametrize(
+    ("number", "words"), [(errno.ENOSPC, "No space left on device; free some space"), (errno.EIO, "check the disk")]
+)
+async def test_a_failing_disk_is_told_in_words_and_leaves_nothing(
+    files: FileMediaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, words: str
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", failing(number))
+        with pytest.raises(StoreFailed, match=words):
+            await files.put(JPEG, "image/jpeg")
+    assert [path for path in (tmp_path / "media").rglob("*") if path.is_file()] == []
+    name = await files.put(JPEG, "image/jpeg")
+    assert await files.read(name) == (JPEG, "image/jpeg")
+
+
+async def test_one_picture_that_fails_takes_no_other_with_it(files: FileMediaStore, tmp_path: Path) -> None:
+    name = hashlib.sha256(JPEG).hexdigest()
+    (tmp_path / "media" / name[:2]).write_bytes(b"a file where its directory should be")
+    results = await asyncio.gather(
+        files.put(JPEG, "image/jpeg"), files.put(b"other", "image/jpeg"), return_exceptions=True
+    )
+    assert isinstance(results[0], StoreFailed)
+    assert await files.read(str(results[1])) == (b"other", "image/jpeg")
+
+
+async def test_a_root_that_cannot_be_made_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreFailed, match="pictures cannot be stored in"):
+        FileMediaStore(tmp_path / "file" / "media")
+
+
+async def test_one_who_stops_waiting_does_not_take_the_picture_from_the_others(files: FileMediaStore) -> None:
+    first = asyncio.create_task(files.put(JPEG, "image/jpeg"))
+    second = asyncio.create_task(files.put(JPEG, "image/jpeg"))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await files.read(await second) == (JPEG, "image/jpeg")

@@ -134,6 +134,7 @@ export const en: Record<MessageKey, string> = {
   "pictures.pending": "Fetching the picture…",
   "pictures.failed": "No picture",
   "pictures.noreason": "no reason given",
+  "pictures.waiting": "The picture has not arrived yet; trying again shortly",
   "pictures.broken": "The picture would not load; click to try again",
   "pictures.alt": "{camera}, {seconds} s from the press, taken at {time}",
   "pictures.enlarge": "Enlarge: {camera}, {seconds} s",

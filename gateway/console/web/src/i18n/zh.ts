@@ -132,6 +132,7 @@ export const zh = {
   "pictures.pending": "正在取图…",
   "pictures.failed": "未取到图",
   "pictures.noreason": "未说明原因",
+  "pictures.waiting": "图片尚未传到，稍后自动重试",
   "pictures.broken": "图片无法加载，点击重试",
   "pictures.alt": "{camera}，相对按下时刻 {seconds} 秒，拍摄于 {time}",
   "pictures.enlarge": "放大：{camera}，{seconds} 秒",

@@ -112,7 +112,7 @@ export function createAlerts(client: Client, announce: (fresh: Alert[]) => void)
       history.value = merged(history.value, wanted, belongs);
     }
     for (const alert of alerts) latest.value = { id: alert.id, version: alert.version, alert };
-    if (fresh.length > 0) announce(unique(fresh));
+    if (loaded.value && fresh.length > 0) announce(unique(fresh));
   }
 
   return {

@@ -49,9 +49,13 @@ export function createStream(events: StreamEvents) {
     if (terminal.length > 0) events.onTerminals(terminal);
   }
 
-  function take(name: keyof typeof waiting, event: MessageEvent<string>): void {
+  function note(event: MessageEvent<string>): void {
     heard();
     if (event.lastEventId !== "") lastEventId = event.lastEventId;
+  }
+
+  function take(name: keyof typeof waiting, event: MessageEvent<string>): void {
+    note(event);
     const value = parsed(event.data);
     if (value === null) return;
     (waiting[name] as unknown[]).push(value);
@@ -71,7 +75,7 @@ export function createStream(events: StreamEvents) {
     for (const name of ["alert", "camera", "terminal"] as const) {
       mine.addEventListener(name, (event) => take(name, event as MessageEvent<string>));
     }
-    mine.addEventListener("ping", heard);
+    mine.addEventListener("ping", (event) => note(event as MessageEvent<string>));
     mine.addEventListener("error", () => {
       connected.value = false;
       // CONNECTING: the browser resumes by itself with Last-Event-ID. CLOSED: it was refused and gives up.

@@ -97,6 +97,7 @@ class _Demo:
             self._wishes.port,
             self._wishes.port + 1,
             login,
+            "3.1.1",
             camera_settings(self._wishes.cameras, rtsp_port),
             terminal_settings(_TELEVISIONS),
             password=secrets.token_urlsafe(9),

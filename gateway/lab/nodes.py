@@ -25,6 +25,7 @@ class Plan:
     county_port: int
     township_port: int
     broker: Login
+    protocol: str = "auto"  # of MQTT; amqtt speaks 3.1.1 alone, and says so to nobody
     cameras: list[dict[str, Any]] = field(default_factory=list)
     terminals: list[dict[str, Any]] = field(default_factory=list)
     user: str = "operator"
@@ -45,12 +46,18 @@ class NodePair:
 
     async def prepare(self) -> None:
         """Write both configurations; add the user, the node's token and the lab's own tokens."""
-        plan, county_token = self.plan, self.plan.directory / "county.token"
+        plan = self.plan
         _write(plan.directory / "mqtt.password", plan.broker.password or "")
-        _write(county_token, "not yet")
         _write(self._county_file, _yaml(self._county_settings()))
         _write(self._township_file, _yaml(self._township_settings()))
-        await asyncio.gather(self._accounts_of_county(county_token), self._accounts_of_township())
+        node = ("--role", "node", "--node", TOWNSHIP["id"])
+        _write(plan.directory / "county.token", await self._token(self._county_file, TOWNSHIP["id"], *node))
+        self.county, self.township, *_ = await asyncio.gather(
+            self._api(self._county_file, plan.county_port),
+            self._api(self._township_file, plan.township_port),
+            self._user(self._county_file),
+            self._user(self._township_file),
+        )
 
     async def start(self) -> None:
         """Start both and wait until they are ready. Raises RunningError with a node's last words."""
@@ -78,18 +85,8 @@ class NodePair:
                 raise RunningError(f"{node.name} was not ready within {_READY_WITHIN:.0f} s:\n{node.tail()}")
             await asyncio.sleep(0.1)
 
-    async def _accounts_of_county(self, county_token: Path) -> None:
-        node = ("--role", "node", "--node", TOWNSHIP["id"])
-        _write(county_token, await self._token(self._county_file, TOWNSHIP["id"], *node))
-        self.county = Api(
-            port=self.plan.county_port, token=await self._token(self._county_file, "lab", "--role", "viewer")
-        )
-        await self._user(self._county_file)
-
-    async def _accounts_of_township(self) -> None:
-        token = await self._token(self._township_file, "lab", "--role", "viewer")
-        self.township = Api(port=self.plan.township_port, token=token)
-        await self._user(self._township_file)
+    async def _api(self, config: Path, port: int) -> Api:
+        return Api(port=port, token=await self._token(config, "lab", "--role", "viewer"))
 
     async def _token(self, config: Path, name: str, *role: str) -> str:
         return (await command("token", "add", name, *role, "-c", str(config))).splitlines()[-1].strip()
@@ -108,7 +105,7 @@ class NodePair:
 
     def _township_settings(self) -> dict[str, Any]:
         plan = self.plan
-        broker: dict[str, Any] = {"kind": "mqtt", "id": "tv", "url": str(plan.broker)}
+        broker: dict[str, Any] = {"kind": "mqtt", "id": "tv", "url": str(plan.broker), "protocol": plan.protocol}
         if plan.broker.username is not None:
             broker |= {"username": plan.broker.username, "password": {"file": "mqtt.password"}}
         upper = f"http://127.0.0.1:{plan.county_port}"

@@ -42,8 +42,9 @@ def require_sqlite(version: str) -> None:
 
 def open_writer(path: Path) -> apsw.Connection:
     """A connection whose COMMIT returns once the transaction is fsynced into the WAL."""
-    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    flags = apsw.SQLITE_OPEN_READWRITE
     try:
+        path.touch(mode=0o600)  # SQLite gives its other files the mode of this one
         connection = apsw.Connection(str(path), flags=flags)
         connection.set_busy_timeout(_BUSY_MS)
         if connection.pragma("journal_mode", "wal") != "wal":
@@ -53,6 +54,8 @@ def open_writer(path: Path) -> apsw.Connection:
         # Checkpoints are the writer's own doing, after the waiting have been told (writer.py).
         connection.wal_autocheckpoint(0)
         connection.pragma("journal_size_limit", 64 * 2**20)
+    except OSError as error:
+        raise StoreFailed(f"{path}: the ledger file cannot be opened or written ({error.strerror})") from error
     except DISK_ERRORS as error:
         raise StoreFailed(f"{path}: {in_words(error)}") from error
     return connection
@@ -64,6 +67,7 @@ def open_reader(path: Path) -> apsw.Connection:
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
         connection.set_busy_timeout(_BUSY_MS)
         connection.pragma("query_only", True)
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     except DISK_ERRORS as error:
         raise StoreFailed(f"{path}: {in_words(error)}") from error
     return connection

@@ -100,10 +100,10 @@ class SqliteLedger:
         if self._closed:
             return
         self._closed = True
-        await asyncio.to_thread(self._writer.stop)
         await asyncio.to_thread(self._threads.shutdown)
         for connection in self._connections:
             connection.close()
+        await asyncio.to_thread(self._writer.stop)
 
     def _tell(self, outcomes: Sequence[Outcome], topics: Iterable[str]) -> None:
         """On the writer's thread. A loop that is gone has nobody left to tell."""

@@ -7,6 +7,7 @@ and only opening the ledger anew, which reads back what is truly there, ends it.
 """
 
 import asyncio
+import contextlib
 import queue
 import threading
 import time
@@ -71,7 +72,11 @@ class Writer:
             if jobs:
                 self._told(*self._write(jobs))
             self._checkpoint(ending)
-        self._connection.close()
+        if self._latched:
+            # What is in the WAL is for the next start to judge.
+            self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+        with contextlib.suppress(apsw.Error):
+            self._connection.close()
 
     def _next_group(self) -> tuple[list[Job], bool]:
         jobs: list[Job] = []

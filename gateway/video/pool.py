@@ -1,8 +1,8 @@
 """The video workers as the core sees them: one VideoService, however many processes."""
 
 import asyncio
+import hashlib
 import os
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -109,7 +109,7 @@ def suggested_workers(cameras: int) -> int:
 
 def place(camera_id: str, workers: int) -> int:
     """Which worker has this camera: always the same, so that a reload or another order moves none."""
-    return zlib.crc32(camera_id.encode()) % workers
+    return int.from_bytes(hashlib.sha256(camera_id.encode()).digest()[:8]) % workers
 
 
 def spread(cameras: Sequence[Camera], workers: int) -> list[list[CameraOrder]]:

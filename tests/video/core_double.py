@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 from gateway.model import Camera, CameraState, StreamAddress
+from gateway.observability.logs import configure
 from gateway.video.pool import WorkerPool
 
 
 async def main() -> None:
+    configure()
     data_dir, keyframe, script = sys.argv[1:]
     cameras = [Camera("c1", "one", rtsp=StreamAddress(f"file://{keyframe}"))]
     pool = WorkerPool(Path(data_dir), cameras, workers=1, command=[sys.executable, "-P", script])

@@ -317,13 +317,14 @@ class Arrival:
 class Report:
     """What a lower node says of itself (inventory, health). Only the newest of a type is kept, unlike entries.
 
-    ``id`` is the event's, ``node`` the node it speaks of, ``sha256`` of the event's bytes.
+    ``id`` is the event's, ``node`` the node it speaks of, ``sha256`` and ``size`` of the event's bytes.
     """
 
     id: str
     type: str
     node: str
     sha256: str
+    size: int
     data: Mapping[str, Any]
 
 

@@ -83,15 +83,20 @@ def _receipt(receipt: Mapping[str, Any], event_id: str, sha256: str, upper: str)
     if receipt.get("sha256") != sha256:
         raise TryLater(f"{upper} gave a receipt for other bytes than were sent as {event_id}")
     seq = receipt.get("seq")
-    if not isinstance(seq, int) or isinstance(seq, bool):
+    if not isinstance(seq, int) or isinstance(seq, bool) or not 0 <= seq < 2**53:
         raise TryLater(f"{upper} gave a receipt for {event_id} without a sequence number")
-    try:
-        committed_at = datetime.fromisoformat(receipt.get("committed_at"))  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        raise TryLater(f"{upper} gave a receipt for {event_id} without the time of its commit") from None
-    if committed_at.tzinfo is None:
-        committed_at = committed_at.replace(tzinfo=UTC)
+    committed_at = _moment(receipt.get("committed_at"))
+    if committed_at is None:
+        raise TryLater(f"{upper} gave a receipt for {event_id} without the time of its commit")
     return Receipt(event_id, sha256, seq, committed_at)
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return None if moment is None or moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _items(content: object, name: str) -> list[Any]:

@@ -32,6 +32,7 @@ _PREFIX = "/cascade/v1"
 _EVENTS_WITHIN = 30.0  # s for 4 MiB: a village on a slow uplink of 1.2 Mbit/s
 _MEDIA_WITHIN = 60.0
 _QUICK_BODY = 32 * 1024  # larger ones take more than a millisecond to read and are read on a thread
+_LARGE_BODIES = 4  # at once: 4 MiB of JSON can become a hundred times that in memory
 
 Handler = Callable[[Request, str], Awaitable[Response]]
 
@@ -56,6 +57,9 @@ class CascadeSource:
         self._tokens = tokens
         self._bodies = Bodies()
         self._streams = Streams(ping_every)
+        self._large_bodies = asyncio.Semaphore(_LARGE_BODIES)
+        self._refusing: set[str] = set()
+        self._digesting: set[str] = set()
         # Both, so that it does not matter whether whoever mounts the app takes the prefix off.
         self.app = Starlette(
             routes=[Mount(_PREFIX, routes=self._routes()), *self._routes()],
@@ -118,11 +122,10 @@ class CascadeSource:
         _require_json(request)
         with self._bodies.room(node) as room:
             body = await room.read(request, wire.MAX_BODY, _EVENTS_WITHIN)
-            if len(body) > _QUICK_BODY:
-                batch = await asyncio.to_thread(read_batch, body, node)
-            else:
-                batch = read_batch(body, node)
-            return json_response(await self._admit(node, batch))
+            if len(body) <= _QUICK_BODY:
+                return json_response(await self._admit(node, read_batch(body, node)))
+            async with self._large_bodies:
+                return json_response(await self._admit(node, await asyncio.to_thread(read_batch, body, node)))
 
     async def _admit(self, node: str, batch: Batch) -> dict[str, Any]:
         answers = await self._exchange.admit(node, batch.arrivals) if batch.arrivals else []
@@ -133,9 +136,17 @@ class CascadeSource:
                 receipts.append(_receipt_json(replace(answer, id=event_id)))
             else:
                 refused.append({"id": event_id, "reason": answer})
-        if refused:
-            _log.warning("refused events of a lower node", node=node, count=len(refused), first=refused[0]["reason"])
+        self._tell_refusals(node, refused)
         return {"receipts": receipts, "refused": refused}
+
+    def _tell_refusals(self, node: str, refused: list[dict[str, Any]]) -> None:
+        """The first is a warning; then silence at that level until the node's events are all taken again."""
+        if not refused:
+            self._refusing.discard(node)
+            return
+        tell = _log.debug if node in self._refusing else _log.warning
+        tell("refused events of a lower node", node=node, count=len(refused), first_reason=refused[0]["reason"])
+        self._refusing.add(node)
 
     async def _put_media(self, request: Request, node: str) -> Response:
         sha256 = request.path_params["sha256"]
@@ -153,14 +164,22 @@ class CascadeSource:
         after = request.headers.get("last-event-id") or request.query_params.get("after") or "0"
         if not (after.isascii() and after.isdigit() and len(after) < 19):
             raise Problem(HTTPStatus.BAD_REQUEST, "Last-Event-ID, or after: a position that this node sent as id")
-        self._streams.require_place(node)
+        self._streams.require_open()
         stream = self._streams.serve(node, self._exchange.downlink(node, int(after)))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
     async def _digest(self, request: Request, node: str) -> Response:
         since, until = _moment(request, "from"), _moment(request, "to")
-        digest = await self._exchange.digest(node, since, until)
+        if node in self._digesting:
+            raise Problem(
+                HTTPStatus.TOO_MANY_REQUESTS, f"a digest for {node} is being made; one at a time", {"Retry-After": "5"}
+            )
+        self._digesting.add(node)
+        try:
+            digest = await self._exchange.digest(node, since, until)
+        finally:
+            self._digesting.discard(node)
         content = {"from": rfc3339(since), "to": rfc3339(until), "count": digest.count, "sha256": digest.sha256}
         return json_response(content)
 

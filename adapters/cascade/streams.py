@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator
 from http import HTTPStatus
 from typing import Any
@@ -13,7 +12,8 @@ from gateway.model import rfc3339, utc_now
 from gateway.ports import FeedEntry
 
 PING_EVERY = 5.0  # s; the peer takes 20 s of silence for a dead path, so three may be lost
-STREAMS_PER_NODE = 4  # a node needs one; a second stands while a dead one is still being noticed
+# A node needs one. On a link that flaps, those that died unnoticed stay for TCP's quarter of an hour: the oldest goes.
+STREAMS_PER_NODE = 4
 
 
 class Streams:
@@ -21,36 +21,33 @@ class Streams:
 
     def __init__(self, ping_every: float = PING_EVERY) -> None:
         self._ping_every = ping_every
-        self._open: Counter[str] = Counter()
-        self._closing = asyncio.Event()
+        self._open: dict[str, list[asyncio.Event]] = {}
+        self._closed = False
 
     def reopen(self) -> None:
-        self._closing.clear()
+        self._closed = False
 
     def close(self) -> None:
-        self._closing.set()
+        self._closed = True
+        for ended in [ended for open_ones in self._open.values() for ended in open_ones]:
+            ended.set()
 
-    def require_place(self, node: str) -> None:
-        """Raises Problem 429 where a node has too many downlinks open."""
-        if self._open[node] >= STREAMS_PER_NODE:
-            raise Problem(
-                HTTPStatus.TOO_MANY_REQUESTS,
-                f"{node} has {STREAMS_PER_NODE} downlinks open already; one is enough",
-                {"Retry-After": "10"},
-            )
+    def require_open(self) -> None:
+        if self._closed:
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, "this node is stopping; come again", {"Retry-After": "1"})
 
     async def serve(self, node: str, feed: AsyncIterator[FeedEntry]) -> AsyncIterator[bytes]:
         """The bytes of the stream; a ``ping`` at once and whenever it was quiet for ``ping_every`` seconds."""
-        self._open[node] += 1
-        closing = asyncio.create_task(_wait(self._closing))
+        ended = self._enter(node)
+        ending = asyncio.create_task(ended.wait())
         upcoming = asyncio.create_task(_next(feed))
         try:
             yield b"retry: 1000\n" + _ping()
             while True:
                 done, _ = await asyncio.wait(
-                    {closing, upcoming}, timeout=self._ping_every, return_when=asyncio.FIRST_COMPLETED
+                    {ending, upcoming}, timeout=self._ping_every, return_when=asyncio.FIRST_COMPLETED
                 )
-                if closing in done:
+                if ending in done:
                     return
                 if upcoming not in done:
                     yield _ping()
@@ -61,13 +58,21 @@ class Streams:
                 yield _event(item)
                 upcoming = asyncio.create_task(_next(feed))
         finally:
-            self._give_back(node)
-            await _end(closing, upcoming)
+            self._leave(node, ended)
+            await _end(ending, upcoming)
             if isinstance(feed, AsyncGenerator):
                 await feed.aclose()
 
-    def _give_back(self, node: str) -> None:
-        self._open[node] -= 1
+    def _enter(self, node: str) -> asyncio.Event:
+        ended = asyncio.Event()
+        open_ones = self._open.setdefault(node, [])
+        open_ones.append(ended)
+        for oldest in open_ones[:-STREAMS_PER_NODE]:
+            oldest.set()
+        return ended
+
+    def _leave(self, node: str, ended: asyncio.Event) -> None:
+        self._open[node].remove(ended)
         if not self._open[node]:
             del self._open[node]
 
@@ -82,10 +87,6 @@ def _ping() -> bytes:
 
 async def _next(feed: AsyncIterator[FeedEntry]) -> FeedEntry | None:
     return await anext(feed, None)
-
-
-async def _wait(event: asyncio.Event) -> None:
-    await event.wait()
 
 
 async def _end(*tasks: "asyncio.Task[Any]") -> None:

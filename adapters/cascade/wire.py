@@ -5,6 +5,7 @@ in any JSON form and may lack every attribute that CloudEvents calls optional.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -21,7 +22,10 @@ BATCH = "application/cloudevents-batch+json"
 
 MAX_BODY = 4 * 1024 * 1024
 MAX_EVENTS = 1000
+MAX_ENTRY = 256 * 1024  # a press with a payload of 16 kB and 64 cameras stays below 64 kB
 _MAX_ID = 128
+_NODE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_NAME = re.compile(r"[A-Za-z0-9._:-]{1,128}")  # ids stand in addresses of the API and in paths
 _MAX_DEPTH = 32  # an entry nests about six deep; what is deeper could exhaust the stack of whoever reads it later
 
 
@@ -122,10 +126,15 @@ def read_arrival(value: object, sent: bytes | None, sender: str) -> Arrival | Re
     """
     event = read_event(value)
     if event.type == ENTRY:
-        entry = entry_from_json(event.data)
-        return Arrival(entry, _digest(value, sent))
+        content = canonical_json(value) if sent is None else sent
+        if len(content) > MAX_ENTRY:
+            raise ValueError(f"the event is larger than {MAX_ENTRY} bytes, which no entry needs")
+        return Arrival(_entry(event.data), sha256_hex(content))
     if event.type in REPORTS:
-        return Report(event.id, event.type, _reporting_node(event, sender), _digest(value, sent), event.data)
+        content = canonical_json(value) if sent is None else sent
+        return Report(
+            event.id, event.type, _reporting_node(event, sender), sha256_hex(content), len(content), event.data
+        )
     raise ValueError(f"type: {event.type[:_MAX_ID]!r} is not known here; {', '.join(sorted({ENTRY, *REPORTS}))} are")
 
 
@@ -135,19 +144,28 @@ def read_entry(value: object) -> Entry | None:
     Raises ValueError with a plain sentence.
     """
     event = read_event(value)
-    return entry_from_json(event.data) if event.type == ENTRY else None
+    return _entry(event.data) if event.type == ENTRY else None
 
 
-def _digest(value: object, sent: bytes | None) -> str:
-    return sha256_hex(canonical_json(value) if sent is None else sent)
+def _entry(data: object) -> Entry:
+    try:
+        entry = entry_from_json(data)
+    except OverflowError:
+        raise ValueError("at: a time between the years 1 and 9999 in UTC is accepted") from None
+    if not _NODE.fullmatch(entry.node):
+        raise ValueError("node: 1 to 64 of the characters A-Z a-z 0-9 . _ - are accepted")
+    for name, text in (("id", entry.id), ("alert_id", entry.alert_id)):
+        if not _NAME.fullmatch(text):
+            raise ValueError(f"{name}: 1 to 128 of the characters A-Z a-z 0-9 . _ : - are accepted")
+    return entry
 
 
 def _reporting_node(event: Event, sender: str) -> str:
     """Whom a report speaks of: what its data says, else its source, else whoever sent it."""
     named = event.data.get("node") if isinstance(event.data, Mapping) else None
     node = named if isinstance(named, str) else event.node or sender
-    if not 0 < len(node) <= _MAX_ID:
-        raise ValueError(f"node: 1 to {_MAX_ID} characters are accepted")
+    if not _NODE.fullmatch(node):
+        raise ValueError("node: 1 to 64 of the characters A-Z a-z 0-9 . _ - are accepted")
     return node
 
 

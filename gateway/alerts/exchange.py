@@ -21,7 +21,7 @@ ABOVE = "/above"  # no node id has a slash
 _BATCH = 200
 _BITE = 50  # arrivals in one transaction: a long list from below must not keep a press waiting
 _REPORT_RECEIPTS = 8  # so many of a node's last reports of one type get their first receipt again
-_REPORTS_KEPT = 2_000
+_REPORT_BYTES = 32 * 1024 * 1024  # of reports kept in memory; the one heard longest ago goes first
 _OWNERS_KEPT = 512
 _REPORT_COUNT = "cascade/reports"
 
@@ -32,7 +32,7 @@ class LedgerExchange:
     """Implements ports.Exchange on the ledger of the node ``node_id``.
 
     ``has_token`` tells which nodes are connected directly; those no other lower node may speak for, even before they
-    were heard the first time.
+    were heard the first time; it is called on the ledger's thread.
     """
 
     def __init__(
@@ -104,16 +104,19 @@ class LedgerExchange:
         return receipt
 
     def _keep_reports(self, arrivals: Sequence[Arrival | Report], answers: Sequence[Receipt | str]) -> None:
-        for arrival, answer in zip(arrivals, answers, strict=True):
-            if not isinstance(arrival, Report) or isinstance(answer, str):
-                continue
+        heard = [
+            (arrival, answer)
+            for arrival, answer in zip(arrivals, answers, strict=True)
+            if isinstance(arrival, Report) and isinstance(answer, Receipt)
+        ]
+        for arrival, answer in heard:
             key = (arrival.node, arrival.type)
             if key in self._reports and self._reports[key][0] > answer.seq:
                 continue  # a late repeat of one that has been overtaken
             self._reports.pop(key, None)
             self._reports[key] = (answer.seq, arrival)
-            if len(self._reports) > _REPORTS_KEPT:
-                del self._reports[next(iter(self._reports))]
+        while heard and sum(report.size for _, report in self._reports.values()) > _REPORT_BYTES:
+            del self._reports[next(iter(self._reports))]
 
     async def digest(self, node: str, since: datetime, until: datetime) -> Digest:
         """See ports.Exchange. Each entry adds the line ``{seq} {id} {sha256}`` in the order of the commits.

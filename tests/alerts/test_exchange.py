@@ -36,8 +36,8 @@ def arrivals(*entries: Entry) -> list[Arrival]:
     return [Arrival(one, entry_digest(one)) for one in entries]
 
 
-def report(number: int, node: str = "zhuyang", kind: str = "gateway.health.v1") -> Report:
-    return Report(f"r{number}", kind, node, "0" * 64, {"n": number})
+def report(number: int, node: str = "zhuyang", kind: str = "gateway.health.v1", size: int = 100) -> Report:
+    return Report(f"r{number}", kind, node, "0" * 64, size, {"n": number})
 
 
 @pytest.fixture
@@ -161,6 +161,14 @@ async def test_only_the_newest_report_of_a_type_is_kept_and_only_of_the_senders_
     }
     await exchange.admit("zhuyang", [report(1)])
     assert exchange.report("zhuyang", "gateway.health.v1").id == "r2", "a late repeat does not replace what is newer"
+
+
+async def test_reports_fill_no_memory(exchange):
+    villages = [f"v{number}" for number in range(40)]
+    for number, village in enumerate(villages):
+        assert isinstance((await exchange.admit("zhuyang", [report(number, village, size=1024 * 1024)]))[0], Receipt)
+    kept = [village for village in villages if exchange.report(village, "gateway.health.v1")]
+    assert kept == villages[8:]
 
 
 async def test_the_digest_is_of_what_came_from_one_node_in_a_span_of_time(exchange):

@@ -40,7 +40,11 @@ def test_a_receipt_for_our_bytes_is_taken():
         {"receipts": [{**RECEIPT, "sha256": "b" * 64}]},
         {"receipts": [{**RECEIPT, "seq": None}]},
         {"receipts": [{**RECEIPT, "seq": True}]},
+        {"receipts": [{**RECEIPT, "seq": -1}]},
+        {"receipts": [{**RECEIPT, "seq": 2**63}]},
         {"receipts": [{**RECEIPT, "committed_at": "yesterday"}]},
+        {"receipts": [{**RECEIPT, "committed_at": "2026-01-31T08:00:00"}]},
+        {"receipts": [{**RECEIPT, "committed_at": "0001-01-01T00:00:00+14:00"}]},
         {"receipts": [{**RECEIPT, "committed_at": None}]},
     ],
 )

@@ -13,6 +13,7 @@ from adapters.cascade.source import CascadeSource
 from adapters.cascade.sse import EventParser
 from gateway.canonical import canonical_json, sha256_hex
 from gateway.errors import StoreFailed
+from gateway.ports import Digest
 
 EVENTS = "/cascade/v1/events"
 JPEG = b"\xff\xd8\xff\xe0" + b"a picture" * 50
@@ -208,6 +209,14 @@ async def test_media_that_are_not_what_they_say_are_refused(upper, client, conte
     assert upper.media.kept == {}
 
 
+class Online:
+    def __init__(self):
+        self.count = 0
+
+    def online(self):
+        self.count += 1
+
+
 class Listening:
     """A foreign lower node's ear: the entries of a downlink as they come."""
 
@@ -215,6 +224,9 @@ class Listening:
         self._response = response
         self._parser = EventParser()
         self._waiting = []
+
+    def close(self):
+        self._response.close()
 
     async def next(self, kind="entry"):
         async with asyncio.timeout(30):
@@ -267,21 +279,54 @@ async def test_a_position_that_is_none_is_a_400(upper, client):
             assert response.status == 400
 
 
-async def test_a_node_may_hold_four_downlinks_and_ended_ones_give_their_place_back(upper, client):
+async def test_a_fifth_downlink_ends_the_oldest_which_may_be_dead(upper, client):
     url = upper.url + "/cascade/v1/downlink"
-    open_ones = [await client.get(url) for _ in range(4)]
-    for response in open_ones:
-        await Listening(response).next("ping")
-    async with client.get(url) as fifth:
-        assert (fifth.status, fifth.headers["Retry-After"]) == (429, "10")
-    for response in open_ones:
-        response.close()
-    async with asyncio.timeout(30):
-        while True:
-            async with client.get(url) as again:
-                if again.status == 200:
-                    break
-            await asyncio.sleep(0.05)
+    ears = []
+    for _ in range(5):
+        ears.append(Listening(await client.get(url)))
+        assert await ears[-1].next("ping")
+    assert await ears[0].next() is None
+    for ear in ears[1:]:
+        assert await ear.next("ping")
+    for ear in ears:
+        ear.close()
+
+
+async def test_a_source_that_stopped_opens_no_downlink_until_it_runs_again(upper, client, eventually):
+    upper.running.cancel()
+    await asyncio.gather(upper.running, return_exceptions=True)
+    async with client.get(upper.url + "/cascade/v1/downlink") as response:
+        assert response.status == 503
+    online = Online()
+    upper.running = asyncio.create_task(upper.source.run(online))
+    await eventually(lambda: online.count == 1)
+    async with client.get(upper.url + "/cascade/v1/downlink") as response:
+        assert await Listening(response).next("ping")
+
+
+async def test_one_digest_at_a_time(upper, client):
+    going, done = asyncio.Event(), asyncio.Event()
+
+    async def slow(node, since, until):
+        going.set()
+        await done.wait()
+        return Digest(0, "0" * 64)
+
+    upper.exchange.digest = slow
+    url, span = upper.url + "/cascade/v1/digest", {"from": "2026-01-01T00:00:00Z", "to": "2026-01-02T00:00:00Z"}
+    first = asyncio.create_task(client.get(url, params=span))
+    await going.wait()
+    async with client.get(url, params=span) as second:
+        assert second.status == 429
+    done.set()
+    async with await first as response:
+        assert response.status == 200
+
+
+async def test_a_large_list_is_taken_like_a_small_one(upper, client, make_entry):
+    events = [wire.event_json(make_entry(number, "raised", f"a{number}")) for number in range(1, 301)]
+    _, answer, _ = await post(client, upper, events)
+    assert [receipt["id"] for receipt in answer["receipts"]] == [event["id"] for event in events]
 
 
 async def test_open_downlinks_end_when_the_source_stops(upper, client):

@@ -1,4 +1,5 @@
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -37,11 +38,12 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
     max_leaves=8,
 )
+ids = st.from_regex(r"[A-Za-z0-9._:-]{1,128}", fullmatch=True)
 entries = st.builds(
     Entry,
-    id=texts,
-    alert_id=texts,
-    node=texts,
+    id=ids,
+    alert_id=ids,
+    node=st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True),
     seq=st.integers(1, 2**53 - 1),
     parents=st.lists(texts, max_size=3).map(tuple),
     at=st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)).map(
@@ -144,6 +146,31 @@ def test_optional_attributes_may_be_absent_or_null_and_extensions_are_passed_ove
 def test_what_cannot_be_read_is_refused_in_words(changes, told):
     with pytest.raises(ValueError, match=told):
         wire.read_arrival({**wire.event_json(entry()), **changes}, b"", "zhuyang")
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"at": "0001-01-01T00:00:00+14:00"}, "at"),
+        ({"at": "2026-01-31T08:00:00"}, "at"),
+        ({"node": "/above"}, "node"),
+        ({"node": "n" * 65}, "node"),
+        ({"id": "../../etc"}, "id"),
+        ({"alert_id": "a b"}, "alert_id"),
+        ({"seq": 0}, "seq"),
+        ({"seq": 2**63}, "seq|integer"),
+        ({"comment": "\ud800"}, "JSON"),
+        ({"comment": "x" * 300_000}, "larger"),
+    ],
+)
+@pytest.mark.parametrize("alone", [True, False])
+def test_an_entry_that_no_node_would_write_is_refused_in_words(changes, told, alone):
+    event = wire.event_json(entry())
+    event["data"] |= changes
+    body = json.dumps(event if alone else [event]).encode()
+    batch = read_batch(body, "zhuyang")
+    assert batch.arrivals == []
+    assert re.search(told, batch.refused[0]["reason"])
 
 
 def test_one_bad_event_is_named_and_the_others_go_on():

@@ -222,7 +222,7 @@ class Session:
                 raise AuthFailed(f"{where} again: it refuses the user name or the password; correct them")
             self._renewals += 1
             if self._renewals > _MAX_RENEWALS:
-                raise AuthFailed(f"{where} {self._renewals + 1} times with a new nonce each; look at its user settings")
+                raise AuthFailed(f"{where} again and again, with a new nonce each; look at its user settings")
         self._authenticator.accept(challenge)
         return self._ask(self._method, self._uri, now, *self._fields)
 

@@ -1,0 +1,90 @@
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.rtsp.h264_syntax import (
+    ParameterSets,
+    parameter_sets,
+    recovery_frames,
+    split_annexb,
+    sprop_nals,
+    sps_size,
+)
+from adapters.rtsp.sdp import parse_description
+
+
+def test_a_cropped_picture_has_its_visible_size(wire):
+    assert sps_size(wire.SPS) == (1920, 1080)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("hikvision_describe.txt", (1920, 1080)),
+        ("anpviz_sdp.txt", (704, 576)),
+        ("h264dvr_describe.txt", (1920, 1080)),
+    ],
+)
+def test_real_cameras_sizes(recordings, name, size):
+    text = (recordings / name).read_bytes().decode("utf-8", "replace")
+    media = parse_description(text.partition("v=0")[2]).video("H264")
+    sets = parameter_sets(sprop_nals(media.parameters("H264")["sprop-parameter-sets"]))
+    assert sets.complete
+    assert (sets.width, sets.height) == size
+
+
+def test_all_recorded_parameter_sets_are_read(recordings):
+    read = 0
+    for path in recordings.iterdir():
+        text = path.read_bytes().decode("utf-8", "replace")
+        media = parse_description(text.partition("v=0")[2]).video("H264")
+        sprop = media.parameters("H264").get("sprop-parameter-sets") if media else None
+        if sprop:
+            sets = parameter_sets(sprop_nals(sprop))
+            assert sets.complete and sets.width, path.name
+            read += 1
+    assert read > 10
+
+
+def test_rubbish_and_start_codes_in_sprop_are_read_around(wire):
+    both = base64.b64encode(wire.annexb(wire.SPS, wire.PPS) + b"\x00\x00\x00\x01").decode().rstrip("=")
+    sets = parameter_sets(sprop_nals(f"%%%,{both},,AAAA"))
+    assert sets.prefix == wire.annexb(wire.SPS, wire.PPS)
+
+
+def test_a_new_set_takes_the_place_of_the_one_with_its_number(wire):
+    sets = parameter_sets([wire.SPS, wire.PPS])
+    changed = wire.PPS[:-1] + b"\xb8"
+    assert sets.add(changed)
+    assert sets.prefix == wire.annexb(wire.SPS, changed)
+
+
+def test_no_number_of_sets_fills_the_memory(wire):
+    sets = ParameterSets()
+    for _ in range(3):
+        for number in range(255):
+            code = bin(number + 1)[2:]
+            bits = ("0" * (len(code) - 1) + code + "1").ljust(32, "0")
+            sets.add(b"\x68" + int(bits, 2).to_bytes(4, "big"))
+    assert len(sets.prefix) < 16 * 16
+    assert not sets.add(b"\x68" + b"\xff" * 5000)
+
+
+def test_a_recovery_point_is_found_behind_other_messages(wire):
+    assert recovery_frames(wire.RECOVERY_POINT) == 0
+    assert recovery_frames(wire.GRADUAL_REFRESH) == 3
+    user_data = bytes([0x05, 0x03, 1, 2, 3])
+    assert recovery_frames(b"\x06" + user_data + wire.RECOVERY_POINT[1:]) == 0
+    assert recovery_frames(b"\x06" + user_data + b"\x80") is None
+
+
+@given(st.binary(max_size=300))
+def test_no_bytes_make_the_readers_fail(data):
+    recovery_frames(b"\x06" + data)
+    sets = ParameterSets()
+    for nal in split_annexb(b"\x67" + data):
+        sets.add(nal)
+    sets.add(b"\x67" + data)
+    sets.add(b"\x68" + data)

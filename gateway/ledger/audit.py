@@ -2,8 +2,8 @@
 
     digest = SHA-256(salt ‖ sealed bytes)            link = SHA-256(previous link ‖ "n kind ref" ‖ digest)
 
-The sealed bytes of an entry are its canonical JSON behind when and by which way it came; those of an audit record its
-canonical JSON. The first link follows 32 zero bytes. Because digests are salted, a text and its salt can be deleted as
+The sealed bytes of an entry are its canonical JSON behind a line that says when and by which way it came; those of an
+audit record its canonical JSON. The first link follows 32 zero bytes. Because digests are salted, a text and its salt can be deleted as
 the law demands and the chain stays whole without telling what the text was.
 
 The chain shows every change within it. That its newest end was cut off whole shows only against a copy of a link that
@@ -11,6 +11,7 @@ was taken elsewhere before (a bundle, an upper node).
 """
 
 import hashlib
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,7 @@ class Verdict:
 
 
 def sealed_entry(body: str, committed_at: int, via: str | None, sha256: str | None) -> bytes:
-    return f"{committed_at}\n{via or ''}\n{sha256 or ''}\n{body}".encode()
+    return f"{json.dumps([committed_at, via, sha256])}\n{body}".encode()
 
 
 def sealed_digest(salt: bytes, sealed: bytes) -> bytes:

@@ -11,6 +11,7 @@ from gateway.console import problems
 from gateway.console.accounts import Accounts
 from gateway.console.api import alerts, cameras, session, terminals
 from gateway.console.api import node as node_routes
+from gateway.console.api.description import PROBLEMS, describe
 from gateway.console.auth import Gatekeeper
 from gateway.console.body_limit import BodyLimit
 from gateway.console.edge import Edge
@@ -54,9 +55,10 @@ def create_console(
     app.state.services = Services(node, ledger, media, video, inventory, gatekeeper, newsroom, ready, clock)
     problems.install(app)
     for room in (session, alerts, cameras, terminals, node_routes):
-        app.include_router(room.router, prefix=API)
+        app.include_router(room.router, responses=PROBLEMS)
     app.include_router(_probes(ready))
     app.include_router(pages(web_root))
+    app.openapi = describe(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return Edge(BodyLimit(app, _BODY_BYTES), extra_mounts)
 
 

@@ -22,7 +22,7 @@ from gateway.console.inventory import Inventory
 from gateway.console.problems import Problem
 from gateway.console.views import alert_json, camera_json, terminal_json
 from gateway.model import Camera, CameraHealth, rfc3339
-from gateway.observability import events
+from gateway.observability import events, metrics
 from gateway.ports import Clock, Ledger, Reader, VideoService
 
 PING_S = 10.0  # the contract says 15 at most; consoles call the stream stale after 30
@@ -106,11 +106,13 @@ class Newsroom:
         if len(self._seats) >= _STREAMS:
             raise Problem(503, "Too many event streams are open on this node.", headers={"Retry-After": "10"})
         self._seats[wake] = name
+        metrics.event_streams.set(len(self._seats))
         try:
             await self._open()
             yield
         finally:
             del self._seats[wake]
+            metrics.event_streams.set(len(self._seats))
             if not self._seats:
                 self._close()
 
@@ -274,15 +276,12 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(
-        self, newsroom: Newsroom, caller: Caller, last: int | None, still: Callable[[], bool], ping: float = PING_S
-    ) -> None:
+    def __init__(self, newsroom: Newsroom, caller: Caller, last: int | None, still: Callable[[], bool]) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         self._newsroom = newsroom
         self._principal = caller.principal
         self._last = last
         self._still = still
-        self._ping = ping
         self._wake = asyncio.Event()
         self._gone = False
 
@@ -308,7 +307,7 @@ class EventStream(Response):
     async def _pump(self, send: Send, position: int, whole: bool) -> None:
         # The first ping alone has an id: a client that is cut off before its first alert then resumes from here.
         await _send(send, self._ping_event(position, whole, id_=position))
-        revision, next_ping = 0, self._newsroom.clock.mono() + self._ping
+        revision, next_ping = 0, self._newsroom.clock.mono() + PING_S
         while not self._gone and not self._newsroom.broken:
             self._wake.clear()
             changes, reached = await self._newsroom.changes(position)
@@ -319,7 +318,7 @@ class EventStream(Response):
                 if not self._still():
                     return
                 await _send(send, self._ping_event(position, whole))
-                next_ping = self._newsroom.clock.mono() + self._ping
+                next_ping = self._newsroom.clock.mono() + PING_S
             if reached > position:
                 position = reached
                 continue  # alerts first: states wait until there is no newer alert

@@ -102,6 +102,7 @@ def session_not_touched(reason: str) -> None:
 
 
 def stream_cut(reason: str) -> None:
+    metrics.event_streams_cut.inc()
     _console.info("an event stream was ended; its client may resume it", reason=reason)
 
 

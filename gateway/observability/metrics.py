@@ -98,3 +98,7 @@ http_duration = Histogram(
     buckets=_FAST_BUCKETS,
     registry=REGISTRY,
 )
+event_streams = Gauge("gateway_event_streams", "Event streams open.", registry=REGISTRY)
+event_streams_cut = Counter(
+    "gateway_event_streams_cut_total", "Event streams ended because the client took nothing.", registry=REGISTRY
+)

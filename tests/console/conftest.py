@@ -1,7 +1,10 @@
 """A console on a real port, over a real ledger, with hand-written cameras, pictures and terminals."""
 
 import asyncio
+import json
+import shutil
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -133,7 +136,10 @@ class House:
                     "id": "cam-street",
                     "name": "十字口东",
                     "distance_m": 35,
-                    "snapshots": [{"id": "s1", "wanted_ms": -5000, "press": 1}, {"id": "s2", "wanted_ms": 0, "press": 1}],
+                    "snapshots": [
+                        {"id": "s1", "wanted_ms": -5000, "press": 1},
+                        {"id": "s2", "wanted_ms": 0, "press": 1},
+                    ],
                 }
             ],
             **base,
@@ -179,21 +185,29 @@ def terminals() -> list[Terminal]:
     ]
 
 
-@pytest.fixture
-def accounts(tmp_path: Path) -> Accounts:
+def quick_accounts(path: Path) -> Accounts:
     """With an Argon2 that is quick, and so unfit for anything but tests."""
-    return Accounts(tmp_path / "accounts.db", hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    return Accounts(path, hasher=PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
 
 
-@pytest.fixture
-async def house(tmp_path: Path, accounts: Accounts) -> AsyncIterator[House]:
-    tokens = {}
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """An accounts file with a user and a token of every role, made once: each test works on a copy."""
+    path = tmp_path_factory.mktemp("accounts") / "accounts.db"
+    accounts, tokens = quick_accounts(path), {}
     for role in ("viewer", "operator", "maintainer", "admin"):
         accounts.add_user(role, role, PASSWORD)
     tokens["viewer"] = accounts.add_token("t-viewer", "viewer")
     tokens["operator"] = accounts.add_token("t-operator", "operator")
     tokens["near"] = accounts.add_token("t-near", "operator", areas=[NEAR])
     tokens["node"] = accounts.add_token("t-node", "node", node="lower")
+    return path, tokens
+
+
+@pytest.fixture
+async def house(tmp_path: Path, prepared: tuple[Path, dict[str, str]]) -> AsyncIterator[House]:
+    accounts = quick_accounts(Path(shutil.copy(prepared[0], tmp_path)))
+    tokens = dict(prepared[1])
     ledger = await SqliteLedger.open(tmp_path / "ledger.db", "zhuyang", SystemClock(), lambda *_: None)
     media, video, register, faults = FakeMedia(), FakeVideo(), Register(cameras(), terminals()), list[str]()
     app = create_console(
@@ -235,3 +249,63 @@ def log_in(http: aiohttp.ClientSession) -> LogIn:
             return {"Cookie": f"gateway_session={answer.cookies['gateway_session'].value}"}
 
     return log_in
+
+
+Events = Callable[..., Any]
+
+
+@pytest.fixture
+def events(http: aiohttp.ClientSession) -> Events:
+    """``async with events(headers) as stream: await stream.next("alert")``."""
+
+    @asynccontextmanager
+    async def open_stream(headers: Mapping[str, str], query: str = "") -> AsyncIterator[Stream]:
+        timeout = aiohttp.ClientTimeout(sock_read=30)
+        async with http.get(f"/api/v1/stream{query}", headers=headers, timeout=timeout) as answer:
+            assert answer.status == 200, await answer.text()
+            assert answer.content_type == "text/event-stream"
+            yield Stream(answer)
+
+    return open_stream
+
+
+@dataclass
+class Event:
+    event: str
+    data: Any
+    id: str | None
+
+
+class Stream:
+    """The client's side of server-sent events, written from the standard's parsing rules."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self.answer = answer
+        self.last_id: str | None = None
+
+    async def next(self, *wanted: str) -> Event:
+        """The next event, or the next of those names. Raises EOFError at the end."""
+        while True:
+            event = await self._one()
+            if not wanted or event.event in wanted:
+                return event
+
+    async def ended(self) -> None:
+        """Return once the server has ended the stream."""
+        try:
+            while True:
+                await self._one()
+        except EOFError:
+            return
+
+    async def _one(self) -> Event:
+        fields: dict[str, str] = {}
+        while line := (await self.answer.content.readline()).decode():
+            if line == "\n":
+                if fields:
+                    self.last_id = fields.get("id", self.last_id)
+                    return Event(fields["event"], json.loads(fields["data"]), fields.get("id"))
+                continue
+            name, _, value = line.rstrip("\n").partition(": ")
+            fields[name] = value
+        raise EOFError

@@ -10,16 +10,19 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from starlette.responses import JSONResponse
 
 from gateway.alerts.lifecycle import order, permitted
+from gateway.console.api.description import answers
 from gateway.console.api.paging import Cursor, Limit, page, unknown_cursor
+from gateway.console.api.schemas import Alert, AlertInList, Conflict, Page
+from gateway.console.api.schemas import Problem as NotThere
 from gateway.console.auth import Actor, Caller, Reader, covers
 from gateway.console.problems import Problem
 from gateway.console.services import House
-from gateway.console.views import alert_json, entries_of, full_alert_json
+from gateway.console.views import API, alert_json, entries_of, full_alert_json
 from gateway.model import Disposition, Draft, Kind, PictureState, Snapshot, Workflow, rfc3339
 from gateway.ports import AlertFilter, StoredAlert, Transaction
 from gateway.ports import Reader as LedgerReader
 
-router = APIRouter(tags=["alerts"])
+router = APIRouter(prefix=API, tags=["alerts"])
 
 Action = Literal[
     "acknowledge",
@@ -39,6 +42,7 @@ Action = Literal[
     "unshelve",
 ]
 ACTIONS: tuple[str, ...] = get_args(Action)
+_NO_ALERT: dict[int | str, dict[str, Any]] = {404: {"model": NotThere, "description": "it is not here"}}
 AlertId = Annotated[str, Path(min_length=1, max_length=128)]
 
 
@@ -73,7 +77,7 @@ class Act(BaseModel):
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
-@router.get("/alerts")
+@router.get("/alerts", response_model=Page[AlertInList])
 async def alerts(
     found: Reader,
     house: House,
@@ -105,12 +109,16 @@ async def alerts(
     return JSONResponse(page([alert_json(stored) for stored in items], following))
 
 
-@router.get("/alerts/{alert_id}")
+@router.get("/alerts/{alert_id}", response_model=Alert, responses=_NO_ALERT)
 async def alert(alert_id: AlertId, found: Reader, house: House) -> Response:
     return JSONResponse(await house.ledger.read(lambda reader: _full(reader, _visible(reader, alert_id, found))))
 
 
-@router.post("/alerts/{alert_id}/actions")
+@router.post(
+    "/alerts/{alert_id}/actions",
+    response_model=Alert,
+    responses={**_NO_ALERT, 409: {"model": Conflict, "description": "the alert's state does not allow it"}},
+)
 async def act(
     alert_id: AlertId,
     wanted: Act,
@@ -138,7 +146,11 @@ async def act(
     return Response(await house.ledger.write(work), media_type="application/json")
 
 
-@router.get("/alerts/{alert_id}/snapshots/{snapshot_id}")
+@router.get(
+    "/alerts/{alert_id}/snapshots/{snapshot_id}",
+    response_class=Response,
+    responses={**_NO_ALERT, 200: answers("image/jpeg", "the picture")},
+)
 async def snapshot(
     alert_id: AlertId,
     snapshot_id: Annotated[str, Path(min_length=1, max_length=128)],
@@ -160,7 +172,11 @@ async def snapshot(
     return Response(content, media_type=media_type, headers=headers)
 
 
-@router.get("/alerts/{alert_id}/clips/{clip}.mp4")
+@router.get(
+    "/alerts/{alert_id}/clips/{clip}.mp4",
+    response_class=Response,
+    responses={**_NO_ALERT, 200: answers("video/mp4", "the clip")},
+)
 async def clip(alert_id: AlertId, clip: str, found: Reader, house: House) -> Response:
     await house.ledger.read(lambda reader: _visible(reader, alert_id, found))
     raise Problem(404, f"There is no clip {clip} of this alert.")

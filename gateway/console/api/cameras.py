@@ -3,23 +3,26 @@
 import asyncio
 from datetime import timedelta
 from email.utils import format_datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 from starlette.responses import JSONResponse
 
+from gateway.console.api import schemas
+from gateway.console.api.description import answers
 from gateway.console.api.paging import Cursor, Limit, page, page_by_id
 from gateway.console.auth import Caller, Configurer, Reader, covers
 from gateway.console.problems import Problem
 from gateway.console.services import House, Services
-from gateway.console.views import camera_json
+from gateway.console.views import API, camera_json
 from gateway.errors import DeviceError
 from gateway.model import Camera, CameraHealth, Keyframe, Picture, Scene, Workflow
 from gateway.ports import AlertFilter, VideoService
 from gateway.ports import Reader as LedgerReader
 
-router = APIRouter(tags=["cameras"])
+router = APIRouter(prefix=API, tags=["cameras"])
 
+_NO_CAMERA: dict[int | str, dict[str, Any]] = {404: {"model": schemas.Problem, "description": "it is not here"}}
 CameraId = Annotated[str, Path(min_length=1, max_length=130)]
 _PICTURE_WIDTH = 1280
 _PICTURE_S = 10.0
@@ -27,7 +30,7 @@ _OLDEST_S = 60.0  # an older keyframe shows what was, not what is
 _OPEN = tuple(state for state in Workflow if state not in (Workflow.CLOSED, Workflow.CANCELLED))
 
 
-@router.get("/cameras")
+@router.get("/cameras", response_model=schemas.Page[schemas.Camera])
 async def cameras(found: Reader, house: House, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """In the order of ids."""
     visible = [camera for camera in house.inventory.cameras() if covers(found.principal, camera.place.area_code)]
@@ -35,13 +38,17 @@ async def cameras(found: Reader, house: House, cursor: Cursor = None, limit: Lim
     return JSONResponse(page([camera_json(camera, _health(house, camera)) for camera in shown], following))
 
 
-@router.get("/cameras/{camera_id}")
+@router.get("/cameras/{camera_id}", response_model=schemas.Camera, responses=_NO_CAMERA)
 async def camera(camera_id: CameraId, found: Reader, house: House) -> Response:
     wanted = _visible(house, camera_id, found)
     return JSONResponse(camera_json(wanted, _health(house, wanted)))
 
 
-@router.get("/cameras/{camera_id}/snapshot.jpg")
+@router.get(
+    "/cameras/{camera_id}/snapshot.jpg",
+    response_class=Response,
+    responses={**_NO_CAMERA, 200: answers("image/jpeg", "the picture")},
+)
 async def picture(
     camera_id: CameraId,
     found: Reader,
@@ -68,9 +75,9 @@ async def picture(
     return Response(taken.jpeg, media_type="image/jpeg", headers={"Last-Modified": format_datetime(at, usegmt=True)})
 
 
-@router.post("/cameras", status_code=501)
-@router.patch("/cameras/{camera_id}", status_code=501)
-@router.delete("/cameras/{camera_id}", status_code=501)
+@router.post("/cameras", status_code=501, include_in_schema=False)
+@router.patch("/cameras/{camera_id}", status_code=501, include_in_schema=False)
+@router.delete("/cameras/{camera_id}", status_code=501, include_in_schema=False)
 async def change_camera(found: Configurer) -> Response:
     raise Problem(501, "Cameras are changed in the configuration; changing them here comes with the register.")
 

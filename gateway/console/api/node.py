@@ -5,16 +5,18 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 from starlette.responses import JSONResponse
 
+from gateway.console.api import schemas
+from gateway.console.api.description import answers
 from gateway.console.api.paging import Cursor, Limit, page, unknown_cursor
 from gateway.console.auth import Auditor, Reader
 from gateway.console.services import House
 from gateway.console.stream import EventStream
-from gateway.console.views import audit_json
+from gateway.console.views import API, audit_json
 
-router = APIRouter(tags=["node"])
+router = APIRouter(prefix=API, tags=["node"])
 
 
-@router.get("/nodes")
+@router.get("/nodes", response_model=schemas.Page[schemas.Node])
 async def nodes(found: Reader, house: House) -> Response:
     """This node."""
     faults = house.ready()
@@ -29,7 +31,7 @@ async def nodes(found: Reader, house: House) -> Response:
     return JSONResponse(page([own], None))
 
 
-@router.get("/audit")
+@router.get("/audit", response_model=schemas.Page[schemas.AuditLine])
 async def audit(found: Auditor, house: House, cursor: Cursor = None, limit: Limit = 50) -> Response:
     """Who did or saw what, and why; newest first."""
     try:
@@ -39,7 +41,7 @@ async def audit(found: Auditor, house: House, cursor: Cursor = None, limit: Limi
     return JSONResponse(page([audit_json(record) for record in records], following))
 
 
-@router.get("/stream", responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}})
+@router.get("/stream", response_class=Response, responses={200: answers("text/event-stream", "events")})
 async def stream(
     request: Request,
     found: Reader,

@@ -1,18 +1,20 @@
 """Logging in and out."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import JSONResponse
 
 from gateway.codec import optional_time
-from gateway.console.auth import Caller, caller, require_own_page
+from gateway.console.api.schemas import Problem as ProblemShape
+from gateway.console.auth import Caller, Reader, require_own_page
 from gateway.console.problems import Problem
 from gateway.console.services import House
+from gateway.console.views import API
 
-router = APIRouter(tags=["session"])
+router = APIRouter(prefix=API, tags=["session"])
 
 
 class Login(BaseModel):
@@ -31,7 +33,11 @@ class Who(BaseModel):
     expires_at: datetime | None
 
 
-@router.post("/session", response_model=Who)
+@router.post(
+    "/session",
+    response_model=Who,
+    responses={429: {"model": ProblemShape, "description": "too many wrong passwords"}},
+)
 async def log_in(login: Login, request: Request, house: House) -> Response:
     require_own_page(request)
     try:
@@ -49,12 +55,12 @@ async def log_in(login: Login, request: Request, house: House) -> Response:
 
 
 @router.get("/session", response_model=Who)
-async def who_am_i(found: Annotated[Caller, Depends(caller)]) -> Response:
+async def who_am_i(found: Reader) -> Response:
     return JSONResponse(_who(found))
 
 
 @router.delete("/session", status_code=204)
-async def log_out(found: Annotated[Caller, Depends(caller)], house: House) -> Response:
+async def log_out(found: Reader, house: House) -> Response:
     """Ends the login. A bearer token is not a login; it stays in force until it is revoked."""
     response = Response(status_code=204, headers={"Clear-Site-Data": '"cache"'})
     if found.session is not None:

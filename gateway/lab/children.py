@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,12 @@ class Child:
         assert self._process is not None, f"{self.name} has not been started"
         await self._process.wait()
         raise RunningError(f"{self.name} ended unexpectedly; the log ends with:\n{self.tail()}")
+
+    async def lines(self) -> AsyncIterator[str]:
+        """What it prints, line by line, where it was started with ``pipes``."""
+        assert self._process is not None and self._process.stdout is not None
+        async for line in self._process.stdout:
+            yield line.decode(errors="replace").rstrip()
 
     def tail(self) -> str:
         """The last lines of its log."""

@@ -14,6 +14,7 @@ from gateway.settings import ClientTls
 
 CONNECT_WITHIN = 5.0
 _MAX_ANSWER = 1024 * 1024
+_AT_ONCE = 256 * 1024  # larger ones are streamed: a clip of 64 MiB in one write would hold the loop up
 
 
 class Link:
@@ -47,7 +48,7 @@ class Link:
             async with self.session().request(
                 method,
                 self.address + path,
-                data=io.BytesIO(content),  # streamed: a clip of 64 MiB in one write would hold the loop up
+                data=content if len(content) <= _AT_ONCE else io.BytesIO(content),
                 headers={"Content-Type": content_type},
                 timeout=timeout,
                 allow_redirects=False,

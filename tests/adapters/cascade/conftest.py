@@ -42,12 +42,12 @@ class Served:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def start(self, app) -> None:
+    async def start(self, app, **options) -> None:
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
         self.port = listener.getsockname()[1]
-        config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1, **options)
         self._server = LoopbackServer(config)
         self._task = asyncio.create_task(self._server.serve([listener]))
         while not self._server.started:
@@ -212,9 +212,9 @@ async def serve() -> AsyncIterator[Callable[..., Awaitable[Served]]]:
     """``await serve(app)``: a foreign upper node, ended with the test."""
     running: list[Served] = []
 
-    async def start(app) -> Served:
+    async def start(app, **options) -> Served:
         served = Served()
-        await served.start(app)
+        await served.start(app, **options)
         running.append(served)
         return served
 

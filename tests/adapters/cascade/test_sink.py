@@ -1,5 +1,6 @@
 import asyncio
 import json
+import subprocess
 
 import pytest
 from starlette.applications import Starlette
@@ -7,9 +8,10 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from adapters.cascade import wire
+from adapters.cascade.settings import CascadeSinkSettings
 from adapters.cascade.sink import CascadeSink
 from gateway.canonical import sha256_hex
-from gateway.errors import Refused, TryLater
+from gateway.errors import ConfigError, Refused, TryLater
 from gateway.model import Answer, Lane, Parcel, Stage
 
 JPEG = b"\xff\xd8\xff\xe0" + b"a picture" * 50
@@ -100,6 +102,13 @@ async def test_the_picture_goes_before_its_entry_and_only_once(upper, make_sink,
     await sink.send(parcel(picture_entry(2)))
     assert upper.media.kept == {}
     assert len(await upper.entries("a1")) == 2
+
+
+async def test_a_large_clip_goes_up_whole(upper, make_sink, memory_media, make_entry):
+    clip = b"\0\0\0\x18ftypisom" + bytes(5_000_000)
+    sha256 = await memory_media.put(clip, "video/mp4")
+    await make_sink(upper.url).send(parcel(make_entry(1, "picture", data={"sha256": sha256})))
+    assert upper.media.kept == {sha256: (clip, "video/mp4")}
 
 
 async def test_while_the_picture_is_not_there_its_entry_is_not_sent(serve, make_sink, memory_media, picture_entry):
@@ -228,3 +237,34 @@ async def test_an_endless_answer_fills_no_memory(serve, make_sink, make_entry):
     upper = await serve(pour)
     with pytest.raises(TryLater, match="no receipt"):
         await make_sink(upper.url).send(parcel(make_entry(1, "raised")))
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A self-signed certificate for 127.0.0.1: (certificate, key)."""
+    made, key = tmp_path / "upper.pem", tmp_path / "upper.key"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=upper"
+    command += f" -addext subjectAltName=IP:127.0.0.1 -keyout {key} -out {made}"
+    subprocess.run(command.split(), check=True, capture_output=True)
+    return made, key
+
+
+async def test_over_tls_the_upper_node_must_prove_who_it_is(upper, serve, memory_media, make_entry, certificate):
+    made, key = certificate
+    served = await serve(upper.source.app, ssl_certfile=made, ssl_keyfile=key)
+    wanted = {"id": "county", "url": served.url.replace("http:", "https:"), "token": "t-zhuyang"}
+    trusting = CascadeSink(
+        CascadeSinkSettings.model_validate({**wanted, "tls": {"ca": str(made)}}), "zhuyang", memory_media
+    )
+    wary = CascadeSink(CascadeSinkSettings.model_validate(wanted), "zhuyang", memory_media)
+    with pytest.raises(TryLater, match=r"certificate was not accepted; set tls\.ca"):
+        await wary.send(parcel(make_entry(1, "raised")))
+    assert (await trusting.send(parcel(make_entry(1, "raised")))).seq == 1
+    await wary.close()
+    await trusting.close()
+
+
+def test_a_certificate_that_cannot_be_read_is_a_fault_of_the_configuration(memory_media, tmp_path):
+    wanted = {"id": "county", "url": "https://h", "token": "t", "tls": {"ca": str(tmp_path / "absent.pem")}}
+    with pytest.raises(ConfigError, match=r"absent\.pem"):
+        CascadeSink(CascadeSinkSettings.model_validate(wanted), "zhuyang", memory_media)

@@ -205,6 +205,12 @@ def test_a_body_that_is_no_json_of_events_is_a_400(body):
     assert caught.value.status == 400
 
 
+@pytest.mark.parametrize("piece", [b"[]", b"{}", b"1"])
+def test_a_body_of_a_million_values_is_not_even_read(piece):
+    with pytest.raises(Problem, match="values"):
+        read_batch(b"[" + piece + (b"," + piece) * 300_001 + b"]", "zhuyang")
+
+
 def test_a_byte_order_mark_is_read_over():
     assert read_batch(b"\xef\xbb\xbf" + wire.event_bytes(entry()), "zhuyang").ids == ["0197-e"]
 

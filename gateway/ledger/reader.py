@@ -111,7 +111,8 @@ class SqliteReader:
         return records[:limit], str(records[limit - 1].id) if len(records) > limit else None
 
     def open_counts(self) -> list[tuple[str, int, int]]:
-        query = "SELECT workflow, severity, count(*) FROM alert WHERE open = 1 GROUP BY workflow, severity"
+        query = """SELECT workflow, severity, count(*) FROM alert
+            WHERE workflow IN ('new', 'acknowledged', 'dispatched', 'on_scene') GROUP BY workflow, severity"""
         return [(workflow, severity, count) for workflow, severity, count in self._rows(query)]
 
     def oldest_unacknowledged(self) -> dict[int, datetime]:

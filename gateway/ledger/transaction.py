@@ -30,6 +30,7 @@ from gateway.ports import AuditRecord, Clock, FeedEntry, PressRecord, Reaction, 
 
 # As many parents as an entry may carry between nodes (codec.py); more heads than that only a forger makes.
 _MAX_PARENTS = 256
+_COLUMNS = ["node", "kind", "severity", "status", "workflow", "open", "source_id", "area_code", "raised_at", "words"]
 _PRESS_COLUMNS = "terminal, press_id, alert_id, stage, received_at, source, reply_to"
 
 
@@ -46,6 +47,7 @@ class SqliteTransaction(SqliteReader):
     def begin(self) -> None:
         """A new piece of work: nothing touched yet, and a moment at which all of it happens."""
         self.touched = set()
+        self._newest = ("", 0)
         self._now = millis(self._clock.now())
 
     # ------------------------------------------------------------------------------------------------ entries
@@ -84,6 +86,7 @@ class SqliteTransaction(SqliteReader):
         self._rows(query, *values)
         written = FeedEntry(self._connection.last_insert_rowid(), entry, rows.moment(self._now))
         self._seal("entry", written.position, audit.sealed_entry(body, self._now, via, sha256))
+        self._newest = (entry.id, written.position)
         stored = self._refold(written)
         self.touched.add("entry")
         if self._reaction is not None:
@@ -125,11 +128,14 @@ class SqliteTransaction(SqliteReader):
         entry, first = written.entry, written.position
         alert = lifecycle.fold([entry])
         missing = self._unknown(entry, set(entry.parents) - {entry.id})
-        query = """INSERT INTO alert (first, id, version, feed, received_at, heads, missing)
-            VALUES (?, ?, 1, ?, ?, ?, ?)"""
-        heads = rows.ids_text([entry.id])
-        self._rows(query, first, entry.alert_id, first, self._now, heads, rows.ids_text(missing))
-        self._store(first, None, alert)
+        columns = _columns(alert) if alert is not None else (None,) * len(_COLUMNS)
+        self._rows(
+            f"""INSERT INTO alert (first, id, version, feed, received_at, heads, missing, {", ".join(_COLUMNS)})
+                VALUES (?, ?, 1, ?, ?, ?, ?, {", ".join("?" * len(_COLUMNS))})""",
+            *(first, entry.alert_id, first, self._now, rows.ids_text([entry.id]), rows.ids_text(missing), *columns),
+        )
+        if alert is not None:
+            self._rows("INSERT INTO fold (first, body) VALUES (?, ?)", first, rows.alert_body(alert))
         return None if alert is None else StoredAlert(alert, 1, (), first, rows.moment(self._now))
 
     def _unknown(self, entry: Entry, parents: set[str]) -> list[str]:
@@ -143,8 +149,8 @@ class SqliteTransaction(SqliteReader):
         self._rows("INSERT OR REPLACE INTO fold (first, body) VALUES (?, ?)", first, rows.alert_body(alert))
         columns = _columns(alert)
         if before is None or columns != _columns(before):
-            names = "node, kind, severity, status, workflow, open, source_id, area_code, raised_at, words"
-            self._rows(f"UPDATE alert SET ({names}) = (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) WHERE first = ?", *columns, first)
+            places = ", ".join("?" * len(_COLUMNS))
+            self._rows(f"UPDATE alert SET ({', '.join(_COLUMNS)}) = ({places}) WHERE first = ?", *columns, first)
 
     # ------------------------------------------------------------------------------------------------ presses
 
@@ -194,7 +200,7 @@ class SqliteTransaction(SqliteReader):
             raise ValueError("a parcel carries an entry or an answer, and never both")
         position = None
         if parcel.entry_id is not None:
-            position = self._value("SELECT position FROM entry WHERE id = ?", parcel.entry_id)
+            position = self._position_of(parcel.entry_id)
             if position is None:
                 raise ValueError(f"there is no entry {parcel.entry_id} to be sent to {parcel.sink}")
         answer = None if parcel.answer is None else rows.answer_body(parcel.answer)
@@ -203,6 +209,13 @@ class SqliteTransaction(SqliteReader):
             *(parcel.sink, int(parcel.lane), position, answer, self._now, self._now),
         )
         self.touched.add(f"parcel/{parcel.sink}/{parcel.lane.value}")
+
+    def _position_of(self, entry_id: str) -> int | None:
+        id, position = self._newest
+        if id == entry_id:  # as a reaction asks
+            return position
+        found: int | None = self._value("SELECT position FROM entry WHERE id = ?", entry_id)
+        return found
 
     def delivered(self, parcel_id: int) -> None:
         self._rows("DELETE FROM parcel WHERE id = ?", parcel_id)
@@ -279,6 +292,7 @@ class SqliteTransaction(SqliteReader):
 
 
 def _columns(alert: Alert) -> Sequence[Any]:
+    """The values of _COLUMNS: what lists are filtered by."""
     words = (alert.title, alert.place.address, alert.source.id, alert.source.name)
     return (
         alert.node,

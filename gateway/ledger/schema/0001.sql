@@ -42,7 +42,6 @@ CREATE INDEX alert_by_workflow ON alert (workflow, severity, first);
 CREATE INDEX alert_by_kind ON alert (kind, first);
 CREATE INDEX alert_by_time ON alert (raised_at, first);
 CREATE INDEX alert_open_by_source ON alert (source_id, kind, status, node, first) WHERE open = 1;
-CREATE INDEX alert_open ON alert (workflow, severity) WHERE open = 1;
 CREATE INDEX alert_new ON alert (severity, raised_at) WHERE workflow = 'new';
 
 CREATE TABLE fold (

@@ -29,7 +29,8 @@ _FRAME = Struct(">HHB11xBB")  # `$` and channel | length | RTP V/P/X/CC | … | 
 _PLAIN_RTP = 0x80  # version 2, no padding, no extension, no CSRC: the payload begins at byte 12
 _NO_MEDIA = -1
 _MAX_JUNK = 64 * 1024
-_MAX_METHOD = 32
+_METHODS = "OPTIONS ANNOUNCE DESCRIBE SETUP PLAY PLAY_NOTIFY PAUSE TEARDOWN GET_PARAMETER SET_PARAMETER REDIRECT RECORD"
+_STARTS = (b"RTSP/", *(f"{method} ".encode() for method in _METHODS.split()))
 
 
 class PacketSink(Protocol):
@@ -120,7 +121,7 @@ class Demultiplexer:
         """An RTSP message, or what cameras put between messages."""
         if buffer[pos] in b"\r\n":
             return 1
-        begins = bytes(buffer[pos : min(end, pos + _MAX_METHOD)])
+        begins = bytes(buffer[pos : min(end, pos + 32)])
         if not _may_be_message(begins):
             return self._pass_junk(buffer, pos, end, begins)
         stop = _end_of_head(buffer, pos, min(end, pos + MAX_HEAD))
@@ -160,11 +161,7 @@ class Demultiplexer:
 
 def _may_be_message(begins: bytes) -> bool:
     """Whether these first bytes (up to 32, fewer if no more came) may begin an RTSP message."""
-    if begins[:5] == b"RTSP/"[: len(begins)]:
-        return True
-    method, space, _ = begins.partition(b" ")
-    is_method = method.replace(b"_", b"A").isalpha() and method.isupper()
-    return is_method and (bool(space) or len(begins) < _MAX_METHOD)
+    return any(begins[: len(start)] == start[: len(begins)] for start in _STARTS)
 
 
 def _end_of_head(buffer: bytearray, pos: int, limit: int) -> int:

@@ -241,8 +241,8 @@ class Session:
         self._keyframe_at = max(self._keyframe_at, keyframe_at)
         if now - self._media_at >= self._timeouts.silence:
             raise Unreachable(
-                f"{self._address.authority} answered PLAY, but sent no picture for {self._timeouts.silence:g} s; "
-                "if others watch this camera, it may serve too few viewers"
+                f"{self._address.authority} sent no video for {self._timeouts.silence:g} s after PLAY; "
+                "the camera hangs, or already serves as many viewers as it can"
             )
         if now - self._keyframe_at >= self._timeouts.keyframe:
             raise Unreachable(

@@ -92,9 +92,8 @@ class Connection(asyncio.BufferedProtocol):
         try:
             used = self.demultiplexer.walk(buffer.data, buffer.view, end, now)
         except DeviceError as error:
-            self._tail = b""
             self._end(error)
-            return
+            used = end
         self._tail = bytes(buffer.view[used:end]) if used < end else b""
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -121,7 +121,10 @@ def test_junk_ends_in_a_protocol_fault_or_in_nothing(pieces, greeted):
         assert str(fault).isprintable()
 
 
-@pytest.mark.parametrize("head", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b"\x00\x01\x02\x03"])
+@pytest.mark.parametrize(
+    "head",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n", b"GET / HTTP/1.1\r\n", b"\x00\x01\x02\x03"],
+)
 def test_a_peer_that_never_spoke_rtsp_is_told_at_once(head):
     with pytest.raises(ProtocolFault, match="not RTSP"):
         Reader().feed(head)

@@ -1,11 +1,13 @@
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from adapters.rtsp.address import parse_address
 from adapters.rtsp.message import Request, Response, parse_head
 from adapters.rtsp.session import Session, State, Timeouts
-from gateway.errors import AuthFailed, ProtocolFault, Unreachable
+from gateway.errors import AuthFailed, DeviceError, ProtocolFault, Unreachable
 from gateway.model import Credential
 
 URL = "rtsp://10.0.0.5/live?channel=1"
@@ -224,7 +226,7 @@ def test_silence_while_playing_ends_it(wire):
     talk = Talk().to_playing(wire, now=100.0)
     talk.session.tick(105.0, media_seen=True, keyframe_at=101.0)
     talk.session.tick(114.0, media_seen=False, keyframe_at=101.0)
-    with pytest.raises(Unreachable, match="no picture for 10 s"):
+    with pytest.raises(Unreachable, match="no video for 10 s after PLAY"):
         talk.session.tick(115.0, media_seen=False, keyframe_at=101.0)
 
 
@@ -237,6 +239,42 @@ def test_video_without_keyframes_ends_it(wire):
 
 def test_there_is_nothing_to_tear_down_before_setup():
     assert Talk().hear().session.teardown(0.0) == b""
+
+
+# ------------------------------------------------------------------------------------------------ anything at all
+
+names = st.sampled_from(["cseq", "session", "transport", "www-authenticate", "content-base", "public", "location"])
+words = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(
+        ["1", "4711;timeout=5", "RTP/AVP/TCP;interleaved=2-3", DIGEST.format("n"), 'Basic realm="r"', "//["]
+    ),
+)
+descriptions = st.one_of(
+    st.binary(max_size=200),
+    st.just(b"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:t\r\n"),
+)
+answers = st.builds(
+    Response,
+    st.one_of(st.just(200), st.just(401), st.integers(100, 599)),
+    st.text(max_size=10),
+    st.dictionaries(names, st.lists(words, max_size=2), max_size=5),
+    descriptions,
+)
+
+
+@given(st.lists(st.one_of(answers, st.builds(Request, st.sampled_from(["OPTIONS", "TEARDOWN", "X"]))), max_size=12))
+def test_no_answers_make_it_fail_otherwise(messages):
+    talk = Talk(VIEWER)
+    try:
+        for at, message in enumerate(messages):
+            sent = talk.session.receive(message, float(at))
+            assert b"hidden-word" not in sent
+            assert b"\r\n\r\n" not in sent[:-4]
+            talk.session.tick(float(at), media_seen=True, keyframe_at=float(at))
+    except DeviceError as error:
+        assert str(error).isprintable()
+    talk.session.teardown(99.0)
 
 
 # ------------------------------------------------------------------------------------------------ recordings

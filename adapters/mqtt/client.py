@@ -33,6 +33,7 @@ _TICK = 1.0
 _MOST_UNACKNOWLEDGED = 20  # of our publishes; what paho and Mosquitto take unless told otherwise
 _NO_SUBSCRIBERS = 0x10  # MQTT 5.0 §3.4.2.1
 _BAD_VERSION = 0x84  # MQTT 5.0 §3.2.2.2; paho turns the 3.1.1 code 1 into it
+_TAKEN_OVER = 0x8E  # MQTT 5.0 §3.14.2.1
 _AUTH_REASONS = {0x86, 0x87, 0x8C}
 _REFUSED = 0x80
 
@@ -301,8 +302,8 @@ class Connection:
     def _on_disconnect(self, _client: Client, _userdata: Any, flags: Any, reason: ReasonCode, _properties: Any) -> None:
         if flags.is_disconnect_packet_from_server:
             words = f"ended the connection: {reason.getName().lower()}"
-            if reason.getName() == "Session taken over":
-                words += "; is another gateway running with the same node id?"
+            if reason.value == _TAKEN_OVER:
+                words += "; another gateway runs with the same node id"
         elif reason.getName() == "Keep alive timeout":
             words = f"was silent for {2 * KEEPALIVE} s"
         elif not self._connected.done() and self.v5:
@@ -310,7 +311,7 @@ class Connection:
             self.fail(VersionRefused(f"{self._where} closed the connection at CONNECT"))
             return
         else:
-            words = "closed the connection"
+            words = "closed the connection; was it restarted, or is another gateway running with the same node id?"
         self.fail(Unreachable(f"{self._where} {words}"))
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
@@ -349,6 +350,7 @@ class Connection:
             properties.CorrelationData = reply.correlation
         await self._window.acquire()
         if self.broken:
+            self._window.release()  # for the next who waits, to find the same
             raise NotTaken(f"{self._where}: the connection broke")
         info = self._client.publish(topic, payload, qos=1, properties=properties)
         waiting: asyncio.Future[int] = self._loop.create_future()
@@ -410,6 +412,8 @@ def _without_delay(_client: Client, _userdata: Any, sock: Any) -> None:
 def _plain(error: OSError) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "connection refused; is Mosquitto running?"
+    if isinstance(error, ConnectionResetError):
+        return "it reset the connection at once; is it an MQTT broker, and a TLS port only if url says mqtts?"
     if isinstance(error, socket.gaierror):
         return "its host name is not known; check url"
     if isinstance(error, TimeoutError):

@@ -21,6 +21,7 @@ class Mosquitto:
     port: int
     extra: str = "allow_anonymous true"
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _frozen: bool = field(default=False, repr=False)
 
     @property
     def url(self) -> str:
@@ -47,11 +48,18 @@ class Mosquitto:
         """SIGKILL: what autosave has not written is gone."""
         self._end(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """SIGSTOP: it is there and says nothing, until it is killed."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+        self._frozen = True
+
     def _end(self, how: signal.Signals) -> None:
         process, self._process = self._process, None
         if process is not None:
-            process.send_signal(how)
+            process.send_signal(signal.SIGKILL if self._frozen else how)
             process.wait(_DEADLINE)
+        self._frozen = False
 
     def _configuration(self) -> str:
         lines = [

@@ -68,9 +68,11 @@ class WorkerApi:
         """``?since=N&wait=S``: all cameras, once their version exceeds N or S seconds have passed."""
         try:
             since = int(request.query_params.get("since", "-1"))
-            wait = min(float(request.query_params.get("wait", "0")), LONGEST_POLL_S)
+            wait = float(request.query_params.get("wait", "0"))
+            if not 0 <= wait <= LONGEST_POLL_S:
+                raise ValueError
         except ValueError:
-            return _problem(400, "since is a whole number, wait a number of seconds")
+            return _problem(400, f"since is a whole number, wait 0 to {LONGEST_POLL_S:g} seconds")
         version = await self._fleet.changes.within(since, wait)
         return JSONResponse(
             {"version": version, "cameras": [health_to_json(health) for health in self._fleet.health()]}

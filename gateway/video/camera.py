@@ -1,5 +1,6 @@
 """One camera in a worker: its supervised connection, where its keyframes go, and how it is."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
@@ -26,6 +27,10 @@ class CameraSource(VideoSource, Protocol):
     @property
     def height(self) -> int | None: ...
 
+
+SPACING_S = 0.4
+"""Keyframes that follow closer are not kept: a camera that sends nothing but keyframes (MJPEG-like "all-I" settings) would
+push everybody else's pictures of before a press out of the ring."""
 
 Connect = Callable[[CameraOrder], CameraSource]
 
@@ -56,6 +61,7 @@ class CameraSession:
         self._trouble: str | None = None
         self._refused: str | None = None
         self._sessions = 0
+        self._kept_at = -math.inf
         self._first_picture: Callable[[], None] | None = None
         state, reason = self._judge()
         self._health = CameraHealth(order.id, state, since=clock.now(), reason=reason)
@@ -96,7 +102,9 @@ class CameraSession:
     def unit(self, unit: AccessUnit) -> None:
         if not unit.keyframe:
             return
-        self._ring.add(unit)
+        if unit.received_mono - self._kept_at >= SPACING_S:
+            self._kept_at = unit.received_mono
+            self._ring.add(unit)
         self._pace.note(unit.received_mono)
         self._measure()
         self._health = replace(self._health, last_keyframe_at=self._clock.now())

@@ -7,6 +7,7 @@ from functools import partial
 
 from gateway.errors import Unreachable
 from gateway.model import CameraHealth, Keyframe
+from gateway.observability.logs import logger
 from gateway.ports import Clock
 from gateway.video.camera import CameraSession, Connect
 from gateway.video.changes import Changes
@@ -55,7 +56,9 @@ class Fleet:
             started = [order for order in orders if order.id not in kept]
             for order in started:
                 session = self._session(order)
-                self._running[order.id] = (session, asyncio.create_task(self._run(session), name=f"camera {order.id}"))
+                task = asyncio.create_task(session.run(), name=f"camera {order.id}")
+                task.add_done_callback(_tell_of_a_fault)
+                self._running[order.id] = (session, task)
             self._running = {name: self._running[name] for name in wanted}
             if started or stopped:
                 self.changes.note()
@@ -84,9 +87,6 @@ class Fleet:
             await self._stop(list(self._running), {})
         self.changes.release()
 
-    async def _run(self, session: CameraSession) -> None:
-        await session.run()
-
     async def _stop(self, names: Sequence[str], wanted: dict[str, CameraOrder]) -> list[str]:
         stopping = {name: self._running.pop(name) for name in names}
         for _, task in stopping.values():
@@ -98,6 +98,12 @@ class Fleet:
             if name not in wanted or wanted[name].url != session.order.url:
                 self.ring.forget(name)
         return list(stopping)
+
+
+def _tell_of_a_fault(task: asyncio.Task[None]) -> None:
+    fault = None if task.cancelled() else task.exception()
+    if fault is not None:
+        logger("video").critical("a camera is no longer supervised", task=task.get_name(), exc_info=fault)
 
 
 def in_words(health: CameraHealth) -> str:

@@ -66,7 +66,7 @@ class FileMediaStore:
         known = self._under_way.get(path.name)
         if known is None:
             known = self._under_way[path.name] = asyncio.ensure_future(self._store(path, content))
-            known.add_done_callback(lambda _: self._under_way.pop(path.name))
+            known.add_done_callback(partial(self._stored, path.name))
         await asyncio.shield(known)
         return sha256
 
@@ -97,6 +97,11 @@ class FileMediaStore:
             if self._flushing is None or self._flushing.done():
                 self._flushing = asyncio.create_task(self._flush())
             await write.done
+
+    def _stored(self, name: str, done: asyncio.Future[None]) -> None:
+        del self._under_way[name]
+        if not done.cancelled():
+            done.exception()  # looked at, even where everyone who asked has gone away meanwhile
 
     async def _flush(self) -> None:
         while self._waiting:

@@ -76,6 +76,8 @@ class Worker:
 
     async def run(self) -> None:
         chores = [asyncio.create_task(chore()) for chore in (self._warm, self._fleet.watch, self._notice_orphanhood)]
+        for chore in chores:
+            chore.add_done_callback(self._chore_ended)
         try:
             await self._server.serve(sockets=[self._listener])
         finally:
@@ -87,6 +89,13 @@ class Worker:
 
     def _heard(self) -> None:
         self._heard_at = self._clock.mono()
+
+    def _chore_ended(self, chore: asyncio.Task[None]) -> None:
+        """A worker that no longer notices silence calls dead cameras online: better none, and the core starts another."""
+        fault = None if chore.cancelled() else chore.exception()
+        if fault is not None:
+            logger("video").critical("a fault in the video worker's own code; ending", exc_info=fault)
+            self.stop()
 
     async def _warm(self) -> None:
         try:

@@ -200,6 +200,15 @@ async def test_the_pictures_of_a_camera_that_went_dark_are_given_for_a_minute(st
     await stage.fleet.close()
 
 
+async def test_a_camera_of_keyframes_alone_does_not_fill_the_ring(stage: Stage) -> None:
+    await stage.fleet.apply([A])
+    line = await stage.line(0)
+    for number in range(33):
+        line.shows(stage.clock.mono() + number / 8)
+    assert len(stage.fleet.keyframes("a")) == 9
+    await stage.fleet.close()
+
+
 async def test_received_bytes_are_added_up(stage: Stage) -> None:
     await stage.fleet.apply([A])
     line = await stage.line(0)

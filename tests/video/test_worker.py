@@ -138,6 +138,8 @@ async def test_nonsense_is_answered_not_died_of(worker: Running) -> None:
             ("PUT", "/cameras", b"[{}]", 400),
             ("PUT", "/cameras", b"\xff\xfe", 400),
             ("GET", "/health?since=x", b"", 400),
+            ("GET", "/health?wait=nan", b"", 400),
+            ("GET", "/health?wait=-1", b"", 400),
             ("GET", "/nowhere", b"", 404),
             ("GET", "/stop", b"", 405),
         ):

@@ -28,7 +28,6 @@ from gateway.ports import Exchange, MediaStore, Outlet, Tokens
 
 _log = logger("cascade")
 
-_PREFIX = "/cascade/v1"
 _EVENTS_WITHIN = 30.0  # s for 4 MiB: a village on a slow uplink of 1.2 Mbit/s
 _MEDIA_WITHIN = 60.0
 _QUICK_BODY = 32 * 1024  # larger ones take more than a millisecond to read and are read on a thread
@@ -60,19 +59,16 @@ class CascadeSource:
         self._large_bodies = asyncio.Semaphore(_LARGE_BODIES)
         self._refusing: set[str] = set()
         self._digesting: set[str] = set()
-        # Both, so that it does not matter whether whoever mounts the app takes the prefix off.
-        self.app = Starlette(
-            routes=[Mount(_PREFIX, routes=self._routes()), *self._routes()],
-            exception_handlers={HTTPException: _http_problem, Problem: _problem, StoreFailed: _store_problem},
-        )
-
-    def _routes(self) -> list[Route]:
-        return [
+        routes = [
             Route("/events", self._for_node(self._events), methods=["POST"]),
             Route("/media/{sha256}", self._for_node(self._put_media), methods=["PUT"]),
             Route("/downlink", self._for_node(self._downlink), methods=["GET"]),
             Route("/digest", self._for_node(self._digest), methods=["GET"]),
         ]
+        self.app = Starlette(
+            routes=[Mount("/cascade/v1", routes=routes)],
+            exception_handlers={HTTPException: _http_problem, Problem: _problem, StoreFailed: _store_problem},
+        )
 
     async def run(self, outlet: Outlet) -> None:
         """Nothing to dial: lower nodes come to us. Open downlinks end when this is cancelled."""

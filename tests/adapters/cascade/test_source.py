@@ -4,8 +4,6 @@ import json
 
 import aiohttp
 import pytest
-from starlette.applications import Starlette
-from starlette.routing import Mount
 
 from adapters.cascade import wire
 from adapters.cascade.settings import CascadeSourceSettings
@@ -375,9 +373,3 @@ async def test_a_failed_disk_is_no_receipt_but_a_later(upper, client, make_entry
     status, problem, headers = await post(client, served, wire.event_bytes(make_entry(1, "raised")))
     assert (status, problem["detail"]) == (503, "the disk is full")
     assert headers["Retry-After"]
-
-
-async def test_the_app_answers_also_where_its_prefix_is_taken_off(upper, client, serve):
-    served = await serve(Starlette(routes=[Mount("/cascade/v1", app=upper.source.app)]))
-    status, answer, _ = await post(client, served, b"[]")
-    assert (status, answer) == (200, {"receipts": [], "refused": []})

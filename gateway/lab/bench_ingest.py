@@ -21,7 +21,7 @@ from typing import Any
 from gateway.errors import RunningError
 from gateway.lab.api import Api
 from gateway.lab.cameras import MAIN, path
-from gateway.lab.children import Child, stop_all
+from gateway.lab.children import Child, stop_all, until_sigterm
 from gateway.lab.procfs import Cost, cost_of
 from gateway.lab.report import Steps, complain, machine, machine_line, median, print_json, print_table, steps
 
@@ -210,8 +210,8 @@ def run_bench_ingest(as_json: bool = False, *, cameras: int = 50, seconds: float
             tempfile.TemporaryDirectory(prefix="gateway-bench-", ignore_cleanup_errors=True) as directory,
             steps() as progress,
         ):
-            result = asyncio.run(_measure(Path(directory), cameras, seconds, rounds, progress))
-    except KeyboardInterrupt:
+            result = asyncio.run(until_sigterm(_measure(Path(directory), cameras, seconds, rounds, progress)))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         complain("stopped; nothing was measured to its end")
         return 1
     except RunningError as error:

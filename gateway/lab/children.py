@@ -9,9 +9,11 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.errors import RunningError
+
+Result = TypeVar("Result")
 
 _TAIL_LINES = 15
 _KILL_WITHIN = 2.0
@@ -126,6 +128,14 @@ async def first_of(*works: Coroutine[Any, Any, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def until_sigterm(work: Coroutine[Any, Any, Result]) -> Result:
+    """``work``, cancelled by SIGTERM as ``asyncio.run`` has it cancelled by SIGINT, so that it can end its children."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
 
 
 async def command(*arguments: str, stdin: str = "", within: float = 60.0) -> str:

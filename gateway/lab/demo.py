@@ -1,7 +1,6 @@
 """``gateway demo``: a county, a township, cameras, televisions and a broker on loopback, with the real code paths."""
 
 import asyncio
-import json
 import os
 import random
 import secrets
@@ -16,6 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from gateway.errors import DeviceError, RunningError
+from gateway.lab.brokers import start_embedded
 from gateway.lab.children import Child, first_of, free_port, port_is_free
 from gateway.lab.nodes import NodePair, Plan
 from gateway.lab.report import complain, say
@@ -91,7 +91,7 @@ class _Demo:
     async def run(self) -> None:
         login = Login("127.0.0.1", free_port(), "township", secrets.token_urlsafe(18))
         _note("starting the broker and the cameras …")
-        _, rtsp_port = await asyncio.gather(self._start_broker(login), self._start_cameras())
+        _, rtsp_port = await asyncio.gather(start_embedded(self._broker, login), self._start_cameras())
         plan = Plan(
             self._directory,
             self._wishes.port,
@@ -110,15 +110,10 @@ class _Demo:
         await first_of(self._broker.guard(), self._park.guard(), self._nodes.watch(), self._live(self._nodes, plan))
 
     async def close(self) -> None:
-        for television in self._televisions:
-            await television.close()
-        nodes = () if self._nodes is None else (self._nodes.stop(),)
-        await asyncio.gather(*nodes)
+        await asyncio.gather(*(television.close() for television in self._televisions))
+        if self._nodes is not None:
+            await self._nodes.stop()
         await asyncio.gather(self._broker.stop(1.5), self._park.stop(1.5))
-
-    async def _start_broker(self, login: Login) -> None:
-        greeting = json.dumps({"username": login.username, "password": login.password})
-        await self._broker.start_leashed("-m", "gateway.lab.broker", "--port", str(login.port), greeting=greeting)
 
     async def _start_cameras(self) -> int:
         wanted = ("-m", "gateway.lab.cameras", "--leashed", "--cameras", str(self._wishes.cameras))

@@ -44,9 +44,10 @@ class Login:
 
 @dataclass(slots=True)
 class PressTimes:
-    """What a terminal heard about one press: seconds from the press to each stage, by the monotonic clock."""
+    """What a terminal heard about one press: seconds from ``started`` (CLOCK_MONOTONIC) to each stage."""
 
     press_id: str
+    started: float = 0.0
     alert_id: str | None = None
     heard: dict[Stage, float] = field(default_factory=dict)
     sent: int = 0
@@ -115,7 +116,7 @@ class Terminal:
             payload["test"] = True
         if text:
             payload["text"] = text
-        pending.started = time.monotonic()
+        pending.times.started = time.monotonic()
         repeating = asyncio.create_task(self._repeat_until_received(pending, json.dumps(payload, ensure_ascii=False)))
         try:
             with contextlib.suppress(TimeoutError):
@@ -155,7 +156,7 @@ class Terminal:
             return  # not an answer: a television has nobody to complain to
         if pending is None or stage in pending.times.heard:
             return
-        pending.times.heard[stage] = now - pending.started
+        pending.times.heard[stage] = now - pending.times.started
         pending.times.alert_id = answer.get("alert_id")
         pending.news.set()
         self._on_stage(pending.times, stage)
@@ -164,7 +165,6 @@ class Terminal:
 @dataclass(slots=True)
 class _Pending:
     times: PressTimes
-    started: float = 0.0
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
 

@@ -27,7 +27,7 @@ from gateway.model import ReplyTo
 KEEPALIVE = 9  # seconds. paho gives up after two of them in silence: 18 s, within the 20 s of EN 50136 SP6
 _SESSION_EXPIRY = 7 * 24 * 3600  # seconds. A broker keeps presses for us over a long weekend's outage
 _DIAL_DEADLINE = 5.0  # seconds each for TCP and TLS
-_ANSWER_DEADLINE = 10.0  # seconds for CONNACK and SUBACK
+_ANSWER_DEADLINE = 8.0  # seconds for CONNACK and SUBACK; less than KEEPALIVE, at which paho gives up a silent CONNECT
 _FLUSH_DEADLINE = 1.0  # seconds for the last bytes on the way down
 _TICK = 1.0
 _MOST_UNACKNOWLEDGED = 20  # of our publishes; what paho and Mosquitto take unless told otherwise
@@ -99,9 +99,9 @@ class Connection:
             async with asyncio.timeout(_ANSWER_DEADLINE):
                 self.session_present = await self._connected
         except TimeoutError:
-            raise Unreachable(
-                f"{self._where} took the connection but did not answer CONNECT; is it an MQTT broker?"
-            ) from None
+            # Some brokers that know only 3.1.1 misread a CONNECT of MQTT 5 and wait for more of it (amqtt 0.12).
+            kind = VersionRefused if self.v5 else Unreachable
+            raise kind(f"{self._where} took the connection but did not answer CONNECT; is it an MQTT broker?") from None
 
     async def subscribe(self, wanted: Sequence[Subscription]) -> list[str]:
         """Subscribe at QoS 1. Returns what is not granted as it should be; raises AuthFailed for a needed filter."""
@@ -138,7 +138,7 @@ class Connection:
         return SubscribeOptions(qos=1, retainAsPublished=True, retainHandling=one.retained)
 
     def _make_client(self, client_id: str) -> Client:
-        client = Client(
+        client = _Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             clean_session=None if self.v5 else False,
@@ -402,6 +402,20 @@ class Connection:
     @property
     def _where(self) -> str:
         return f"broker {self._settings.url}"
+
+
+class _Client(Client):
+    """paho's client, but a failed TLS handshake closes its socket: paho leaves it to the garbage collector."""
+
+    def _create_socket(self) -> Any:
+        sock = self._create_socket_connection()
+        if self._ssl_context is None:
+            return sock
+        try:
+            sock.settimeout(_DIAL_DEADLINE)
+            return self._ssl_context.wrap_socket(sock, server_hostname=self._host)
+        finally:
+            sock.close()  # wrapped, it is detached and this does nothing
 
 
 def _without_delay(_client: Client, _userdata: Any, sock: Any) -> None:

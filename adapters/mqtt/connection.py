@@ -78,20 +78,25 @@ class MqttSource:
             await connection.close()
 
     async def _connect(self, outlet: Outlet) -> "_Hearing":
-        """Connect with the newest version that the broker speaks, and keep to the one that worked."""
-        for version in self._versions:
+        """Connect with the newest version that the broker speaks; begin with the one that worked last.
+
+        A broker that cannot be reached may come back as another one: then all versions are tried again.
+        """
+        versions, self._versions = self._versions, _VERSIONS[self._settings.protocol]
+        for version in versions:
             hearing = _Hearing(self._settings, self._client_id, version, outlet, self._clock)
             try:
                 await hearing.connection.open()
             except VersionRefused as error:
                 await hearing.connection.close()
-                if version is self._versions[-1]:
+                if version is versions[-1]:
                     raise
                 _log.info("falling back to MQTT 3.1.1", source=self.id, reason=str(error))
             except BaseException:
                 await hearing.connection.close()
                 raise
             else:
+                self._versions = (version,)
                 return hearing
         raise AssertionError("a protocol setting without versions")
 

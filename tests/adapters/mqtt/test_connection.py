@@ -428,15 +428,18 @@ async def test_somebody_who_never_answers_connect(gateway_of, monkeypatch):
             await gateway_of(f"mqtt://127.0.0.1:{port}").connect()
 
 
-@pytest.mark.parametrize("refusal", [b"\x20\x02\x00\x01", b""])
-async def test_a_broker_that_knows_only_3_1_1_is_spoken_to_in_it(gateway_of, refusal):
-    """One refuses MQTT 5 by CONNACK code 1, as §3.1.2.2 of 3.1.1 asks; another hangs up."""
+@pytest.mark.parametrize("refusal", [b"\x20\x02\x00\x01", b"", None])
+async def test_a_broker_that_knows_only_3_1_1_is_spoken_to_in_it(gateway_of, monkeypatch, refusal):
+    """One refuses MQTT 5 by CONNACK code 1, as §3.1.2.2 of 3.1.1 asks; another hangs up; another says nothing."""
+    monkeypatch.setattr(client, "_ANSWER_DEADLINE", 1.0)
     levels = []
 
     async def old_broker(reader, writer):
         connect = await reader.readexactly(10)
         levels.append(connect[8])
-        if connect[8] == 5:
+        if connect[8] == 5 and refusal is None:
+            await reader.read()
+        elif connect[8] == 5:
             writer.write(refusal)
         else:
             await reader.readexactly(connect[1] - 8)
@@ -448,9 +451,20 @@ async def test_a_broker_that_knows_only_3_1_1_is_spoken_to_in_it(gateway_of, ref
 
     server = await asyncio.start_server(old_broker, "127.0.0.1", 0)
     async with server:
-        gateway = gateway_of(f"mqtt://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        port = server.sockets[0].getsockname()[1]
+        gateway = gateway_of(f"mqtt://127.0.0.1:{port}")
         await gateway.connect()
         assert levels == [5, 4]
+        await gateway.disconnect()
+        await gateway.connect()
+        assert levels == [5, 4, 4], "the version that worked is tried first"
+        await gateway.disconnect()
+    with pytest.raises(Unreachable, match="refused"):
+        await gateway.connect()
+    server = await asyncio.start_server(old_broker, "127.0.0.1", port)
+    async with server:
+        await gateway.connect()
+        assert levels[3:] == [5, 4], "a broker that comes back may be a newer one"
         await gateway.disconnect()
 
 

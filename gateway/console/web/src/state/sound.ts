@@ -65,6 +65,16 @@ export function createSound() {
     void context?.close();
   });
 
+  // After a reload any touch of the page brings the sound back, not only the banner's button.
+  const touched = () => {
+    if (onDuty.value && !running.value) void wake();
+  };
+  const TOUCHES = ["pointerdown", "keydown"] as const;
+  for (const name of TOUCHES) addEventListener(name, touched);
+  onScopeDispose(() => {
+    for (const name of TOUCHES) removeEventListener(name, touched);
+  });
+
   if (onDuty.value) void wake();
 
   return {

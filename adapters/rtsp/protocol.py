@@ -120,7 +120,7 @@ class Demultiplexer:
     def _text(self, buffer: bytearray, pos: int, end: int) -> int:
         """An RTSP message, or what cameras put between messages."""
         if buffer[pos] in b"\r\n":
-            return 1
+            return self._pass_empty_lines(bytes(buffer[pos : min(end, pos + 4096)]))
         begins = bytes(buffer[pos : min(end, pos + 32)])
         if not _may_be_message(begins):
             return self._pass_junk(buffer, pos, end, begins)
@@ -140,6 +140,11 @@ class Demultiplexer:
         self._on_message(message)
         return stop + length - pos
 
+    def _pass_empty_lines(self, begins: bytes) -> int:
+        used = len(begins) - len(begins.lstrip(b"\r\n"))
+        self._count_junk(used)
+        return used
+
     def _pass_junk(self, buffer: bytearray, pos: int, end: int, begins: bytes) -> int:
         """Find the next thing that can be read: a body longer than announced, or a frame with a wrong length, came
         before. A peer that never spoke RTSP is told from one that stumbles."""
@@ -148,10 +153,13 @@ class Demultiplexer:
         found = [at for at in (buffer.find(mark, pos + 1, end) for mark in self._marks()) if at >= 0]
         # A mark may be cut by the end of what is here: its beginnings stay, unless nothing else is left.
         used = min(found) - pos if found else max(1, end - pos - 4)
-        self._junk += used
+        self._count_junk(used)
+        return used
+
+    def _count_junk(self, count: int) -> None:
+        self._junk += count
         if self._junk > _MAX_JUNK:
             raise ProtocolFault(f"{self._junk} bytes in a row that are neither RTSP nor interleaved RTP")
-        return used
 
     def _marks(self) -> tuple[bytes, ...]:
         if self._media == _NO_MEDIA:

@@ -138,6 +138,13 @@ def test_markers_on_parameter_sets_end_nothing(wire, key, sets):
     assert stream.payloads == [wire.annexb(*sets, key)]
 
 
+def test_a_marker_on_a_recovery_point_does_not_part_it_from_its_picture(wire, sets):
+    stream, camera = Stream(sets), wire.Packetiser()
+    intra = wire.slice_nal(500)
+    stream.feed(camera.nals(0, wire.RECOVERY_POINT) + camera.nals(0, intra))
+    assert stream.keyframes == [wire.annexb(*sets, wire.RECOVERY_POINT, intra)]
+
+
 def test_units_with_one_timestamp_are_told_by_the_marker(wire, key, sets):
     stream, camera = Stream(sets), wire.Packetiser()
     stream.feed(camera.nals(0, key) + camera.nals(0, key))

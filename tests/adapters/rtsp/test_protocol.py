@@ -143,12 +143,13 @@ def test_a_frame_with_a_wrong_length_costs_itself_only():
     assert [len(packet) for packet in sink.packets] == [100, 50]
 
 
-def test_endless_junk_is_a_fault():
+@pytest.mark.parametrize("junk", [b"\x00", b"\r\n"])
+def test_endless_junk_is_a_fault(junk):
     reader = Reader(Sink())
     reader.feed(ANSWER)
     with pytest.raises(ProtocolFault, match="neither RTSP nor"):
         for _ in range(100):
-            reader.feed(bytes(1000))
+            reader.feed(junk * 1000)
 
 
 def test_endless_header_fields_are_a_fault():

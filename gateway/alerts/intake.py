@@ -1,7 +1,7 @@
 """Signals in, alerts out: decides, inside one ledger transaction, whether a press is new, joins, or is the same again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -129,6 +129,9 @@ class Intake:
         detail = self._detail(signal)
         if press_id is not None:
             detail["press_ids"] = [press_id]
+        if terminal is not None:
+            # the county calls back too, and has no register of its own for this household
+            detail["household"] = asdict(terminal.household)
         cameras = self._cameras(tx, alert_id, signal, terminal, place, press=1, late=bool(detail.get("late")))
         base = {
             "kind": signal.kind.value,

@@ -4,8 +4,10 @@ The command line opens it while the node runs, so two processes share it. It the
 (``journal_mode=DELETE``): the write-ahead log of SQLite 3.7.0 to 3.51.2 can be corrupted by two connections.
 """
 
+import contextlib
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -14,7 +16,6 @@ from gateway.errors import UsageError
 
 SCHEMA_VERSION = 1
 LOCK_WAIT_S = 5.0  # a commit takes milliseconds; five seconds means that somebody holds the file
-_CHANGE_COUNTER = slice(24, 28)  # SQLite file format §1.3.9: rises with every transaction in rollback mode
 
 _SCHEMA = """
 CREATE TABLE users (
@@ -80,15 +81,18 @@ class AccountFile:
                 raise
             connection.execute("COMMIT")
 
-    def change_counter(self) -> bytes | None:
-        """Four bytes that differ after every committed change; None while there is no file."""
+    def signature(self) -> tuple[int, ...] | None:
+        """Differs after a committed change (but for two in one tick of the kernel's clock); None while there is no file.
+
+        The file is not opened for it: closing any handle of it would drop the locks that SQLite holds in this process.
+        """
         try:
-            with self.path.open("rb", buffering=0) as file:
-                return file.read(_CHANGE_COUNTER.stop)[_CHANGE_COUNTER]
+            found = self.path.stat()
         except FileNotFoundError:
             return None
         except OSError as error:
             raise UsageError(f"cannot read the accounts in {self.path}: {error.strerror}") from None
+        return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
     def _open(self, wait: float) -> sqlite3.Connection:
         self._create_private()
@@ -108,16 +112,16 @@ class AccountFile:
         if self.path.exists():
             return
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            handle = os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600)
-        except FileExistsError:
-            return
+        handle, made = tempfile.mkstemp(dir=self.path.parent, prefix=".accounts-")  # 0600
         try:
             owner = self.path.parent.stat()
             if os.geteuid() == 0 and owner.st_uid != 0:
                 os.fchown(handle, owner.st_uid, owner.st_gid)
-        finally:
             os.close(handle)
+            with contextlib.suppress(FileExistsError):  # another process was quicker
+                self.path.hardlink_to(made)
+        finally:
+            Path(made).unlink()
 
     def _migrate(self, connection: sqlite3.Connection) -> None:
         if self._version(connection) == SCHEMA_VERSION:

@@ -43,7 +43,7 @@ _FAILURES_KEPT = 10_000  # an attacker who tries random names must not fill the 
 _SESSIONS_PER_USER = 20
 _SEEN_STEP = timedelta(minutes=5)  # how coarse "last seen" is kept: an fsync for every request would wear the disk
 _CLOCK_SLACK = timedelta(minutes=5)
-_RELOAD_S = 2.0  # re-read at least this often, whatever the change counter says
+_RELOAD_S = 2.0  # re-read at least this often, for two changes in one tick of the file's clock
 _STALE_S = 60.0  # while the file cannot be read, what is known holds this long and no longer
 _READ_WAIT_S = 0.05  # look-ups run on the event loop: a lock held longer is waited out with what is known
 
@@ -96,7 +96,7 @@ class _Known:
 
     tokens: dict[str, Principal]
     sessions: dict[str, Session]
-    counter: bytes | None
+    signature: tuple[int, ...] | None
     read_at: float  # monotonic
 
 
@@ -232,6 +232,7 @@ class Accounts:
     def log_out(self, session: Session) -> None:
         with self._file.writing() as connection:
             connection.execute("DELETE FROM sessions WHERE digest = ?", (session.digest,))
+        self._refresh(LOCK_WAIT_S)
 
     def session(self, secret: str) -> Session | None:
         """The login in force that this cookie value belongs to, or None."""
@@ -258,7 +259,7 @@ class Accounts:
         known = self._known
         age = float("inf") if known is None else time.monotonic() - known.read_at
         try:
-            if known is None or age > _RELOAD_S or self._file.change_counter() != known.counter:
+            if known is None or age > _RELOAD_S or self._file.signature() != known.signature:
                 return self._refresh(_READ_WAIT_S)
         except UsageError:
             if known is None or age > _STALE_S:
@@ -267,14 +268,14 @@ class Accounts:
 
     def _refresh(self, wait: float) -> _Known:
         started = time.monotonic()
-        known = self._read(self._file.change_counter(), started, wait)
+        known = self._read(self._file.signature(), started, wait)
         with self._lock:
             if self._known is None or self._known.read_at < started:
                 self._known = known
         return known
 
-    def _read(self, counter: bytes | None, started: float, wait: float) -> _Known:
-        if counter is None:
+    def _read(self, signature: tuple[int, ...] | None, started: float, wait: float) -> _Known:
+        if signature is None:
             return _Known({}, {}, None, started)
         with self._file.reading(wait) as connection:
             tokens = {
@@ -290,7 +291,7 @@ class Accounts:
                     " FROM sessions JOIN users ON users.name = sessions.user WHERE NOT disabled"
                 )
             }
-        return _Known(tokens, sessions, counter, started)
+        return _Known(tokens, sessions, signature, started)
 
     def _session(self, digest: str, name: str, role: str, areas: str, created: float, seen: float) -> Session:
         created_at = _time(created)

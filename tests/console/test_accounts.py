@@ -3,6 +3,8 @@
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +14,7 @@ from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.console.account_file import AccountFile
 from gateway.console.accounts import Accounts, LockedOut, WrongPassword
 from gateway.errors import UsageError
 from gateway.model import Principal
@@ -304,6 +307,23 @@ class TestTokens:
 
 
 class TestTheFile:
+    def test_look_ups_do_not_drop_the_locks_of_a_change_under_way(
+        self, node: Accounts, shell: Accounts, path: Path
+    ) -> None:
+        token = shell.add_token("hub", "viewer")
+        with AccountFile(path).writing() as connection:
+            connection.execute("DELETE FROM tokens")
+            assert node.holder(token) is not None  # this process reads while it writes
+            script = (
+                "import sqlite3, sys\n"
+                "connection = sqlite3.connect(sys.argv[1], timeout=0)\n"
+                "try: connection.execute('BEGIN IMMEDIATE'); print('not locked')\n"
+                "except sqlite3.OperationalError as error: print(error)\n"
+            )
+            other = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
+        assert other.stdout.strip() == "database is locked"
+        assert node.holder(token) is None
+
     def test_look_ups_go_on_while_a_command_holds_it(self, node: Accounts, shell: Accounts, path: Path) -> None:
         token = shell.add_token("hub", "viewer")
         assert node.holder(token) is not None
@@ -311,7 +331,7 @@ class TestTheFile:
         other.execute("BEGIN EXCLUSIVE")
         try:
             assert node._known is not None
-            node._known = replace(node._known, counter=b"old!")  # as if the command had just changed something
+            node._known = replace(node._known, signature=(0,))  # as if the command had just changed something
             assert node.holder(token) is not None
         finally:
             other.close()

@@ -1,0 +1,232 @@
+"""The listener, with applications of three lines."""
+
+import asyncio
+import signal
+import ssl
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from gateway.console.server import HttpServer
+from gateway.errors import ListenFailed, UsageError
+from gateway.observability.exposition import metrics_app
+
+
+async def hello(scope, receive, send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+@dataclass
+class Files:
+    certificate: Path
+    key: Path
+
+
+@pytest.fixture
+def serving():
+    """Start applications; they are stopped when the test ends."""
+    started = []
+
+    async def start(app, tls=None) -> HttpServer:
+        server = HttpServer(app, "127.0.0.1", 0, tls)
+        await server.start()
+        started.append((server, asyncio.create_task(server.run())))
+        return server
+
+    start.started = started  # type: ignore[attr-defined]
+    return start
+
+
+@pytest.fixture(autouse=True)
+async def stopping(serving):
+    yield
+    for server, running in serving.started:
+        await server.stop(1)
+        await running
+
+
+async def test_takes_a_free_port_and_answers(serving) -> None:
+    server = await serving(hello)
+    assert server.port > 0
+    async with aiohttp.ClientSession() as http, http.get(server.url) as answer:
+        assert await answer.text() == "hello"
+        assert "Server" not in answer.headers
+
+
+async def test_an_address_in_use_is_said_in_a_sentence(serving) -> None:
+    server = await serving(hello)
+    with pytest.raises(
+        ListenFailed, match=rf"cannot listen on 127\.0\.0\.1:{server.port}: address already in use; end what uses"
+    ):
+        await HttpServer(hello, "127.0.0.1", server.port).start()
+
+
+async def test_an_address_of_another_machine_is_said_in_a_sentence() -> None:
+    with pytest.raises(ListenFailed, match=r"cannot listen on 192\.0\.2\.1:0: cannot assign"):
+        await HttpServer(hello, "192.0.2.1", 0).start()
+
+
+async def test_connections_wait_between_start_and_run() -> None:
+    server = HttpServer(hello, "127.0.0.1", 0)
+    await server.start()
+    async with aiohttp.ClientSession() as http:
+        asked = asyncio.create_task(http.get(server.url))
+        await asyncio.sleep(0)
+        running = asyncio.create_task(server.run())
+        async with await asked as answer:
+            assert await answer.text() == "hello"
+    await server.stop(1)
+    await running
+
+
+async def test_stop_frees_the_port_and_lets_an_answer_under_way_end(serving) -> None:
+    asked, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(scope, receive, send) -> None:
+        asked.set()
+        await go_on.wait()
+        await hello(scope, receive, send)
+
+    server = await serving(slow)
+    async with aiohttp.ClientSession() as http:
+        answer = asyncio.create_task(http.get(server.url))
+        await asked.wait()
+        stopped = asyncio.create_task(server.stop(30))
+        await asyncio.sleep(0)
+        go_on.set()
+        async with await answer as answered:
+            assert await answered.text() == "hello"
+        await stopped
+    again = HttpServer(hello, "127.0.0.1", server.port)
+    await again.start()
+    await again.stop()
+
+
+async def test_an_answer_that_never_ends_is_cut_off_when_the_grace_is_over(serving) -> None:
+    cut = asyncio.Event()
+
+    async def endless(scope, receive, send) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cut.set()
+
+    server = await serving(endless)
+    async with aiohttp.ClientSession() as http:
+        answer = asyncio.create_task(http.get(server.url))
+        while not serving.started[0][0]._server.server_state.tasks:
+            await asyncio.sleep(0.01)
+        await server.stop(1)
+        assert cut.is_set()
+        with pytest.raises(aiohttp.ClientError):
+            await asyncio.wait_for(answer, 10)
+            raise aiohttp.ClientError  # uvicorn answers 500 where nothing was sent yet
+
+
+async def test_tells_the_application_that_it_stops(serving) -> None:
+    told = asyncio.Event()
+
+    async def patient(scope, receive, send) -> None:
+        await scope["state"]["stopping"].wait()
+        told.set()
+        await hello(scope, receive, send)
+
+    server = await serving(patient)
+    async with aiohttp.ClientSession() as http:
+        answer = asyncio.create_task(http.get(server.url))
+        while not server._server.server_state.tasks:
+            await asyncio.sleep(0.01)
+        await server.stop(30)
+        assert told.is_set()
+        (await answer).close()
+
+
+async def test_cancelled_it_leaves_no_socket_behind() -> None:
+    server = HttpServer(hello, "127.0.0.1", 0)
+    await server.start()
+    running = asyncio.create_task(server.run())
+    async with aiohttp.ClientSession() as http, http.get(server.url) as answer:
+        assert answer.status == 200
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    again = HttpServer(hello, "127.0.0.1", server.port)
+    await again.start()
+    await again.stop()
+
+
+async def test_stopped_before_it_ran_it_only_closes_its_socket() -> None:
+    server = HttpServer(hello, "127.0.0.1", 0)
+    await server.stop()
+    await server.start()
+    await server.stop()
+    with pytest.raises(ConnectionRefusedError):
+        await asyncio.open_connection("127.0.0.1", server.port)
+
+
+async def test_signals_stay_the_applications(serving) -> None:
+    before = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
+    server = await serving(hello)
+    async with aiohttp.ClientSession() as http, http.get(server.url):
+        assert [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+async def test_a_connection_that_asks_nothing_is_closed(serving, monkeypatch) -> None:
+    monkeypatch.setattr("gateway.console.server._FIRST_REQUEST_S", 0.1)
+    server = await serving(hello)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost:")
+    assert await asyncio.wait_for(reader.read(), 30) == b""
+    writer.close()
+
+
+async def test_headers_are_bounded(serving) -> None:
+    server = await serving(hello)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 200_000)
+    assert (await asyncio.wait_for(reader.readline(), 30)).startswith(b"HTTP/1.1 400")
+    writer.close()
+
+
+async def test_serves_tls(serving, tmp_path) -> None:
+    files = Files(tmp_path / "cert.pem", tmp_path / "key.pem")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1",
+         "-keyout", files.key, "-out", files.certificate],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    server = await serving(hello, files)
+    trusted = ssl.create_default_context(cafile=files.certificate)
+    async with aiohttp.ClientSession() as http, http.get(server.url, ssl=trusted) as answer:
+        assert server.url.startswith("https://")
+        assert await answer.text() == "hello"
+
+
+@pytest.mark.parametrize("content", [None, "this is no certificate"])
+async def test_unusable_tls_files_are_named(tmp_path, content) -> None:
+    files = Files(tmp_path / "cert.pem", tmp_path / "key.pem")
+    if content is not None:
+        files.certificate.write_text(content)
+        files.key.write_text(content)
+    with pytest.raises(UsageError, match=r"http\.tls: cannot use .*cert\.pem"):
+        await HttpServer(hello, "127.0.0.1", 0, files).start()
+
+
+async def test_metrics_have_a_listener_of_their_own(serving) -> None:
+    server = await serving(metrics_app())
+    async with aiohttp.ClientSession(server.url) as http:
+        async with http.get("/metrics") as answer:
+            assert answer.status == 200
+            assert answer.content_type == "text/plain"
+            assert "gateway_event_streams 0.0" in await answer.text()
+        async with http.get("/metrics", headers={"Accept": "application/openmetrics-text"}) as answer:
+            assert answer.content_type == "application/openmetrics-text"
+            assert (await answer.text()).endswith("# EOF\n")
+        async with http.get("/elsewhere") as answer:
+            assert answer.status == 404

@@ -5,6 +5,7 @@ first entries that come (``Transaction.claim_route``) and then kept; nodes above
 no lower node can speak in their name.
 """
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -19,6 +20,7 @@ from gateway.ports import Arrival, Digest, FeedEntry, Ledger, Reader, Report, Tr
 
 ABOVE = "/above"  # no node id has a slash
 _BATCH = 200
+_REST = 0.03  # s between two looks of a downlink: in a storm every commit would wake every lower node's
 _BITE = 50  # arrivals in one transaction: a long list from below must not keep a press waiting
 _REPORT_RECEIPTS = 8  # so many of a node's last reports of one type get their first receipt again
 _REPORT_BYTES = 32 * 1024 * 1024  # of reports kept in memory; the one heard longest ago goes first
@@ -141,24 +143,28 @@ class LedgerExchange:
         owners: dict[str, str] = {}
         seen = 0
         while True:
-            batch = await self._ledger.read(partial(_feed, after=position))
-            wanted = await self._ledger.read(partial(self._for_below, node=node, batch=batch, owners=owners))
+            read = partial(self._bite_for_below, node=node, after=position, owners=owners)
+            end, wanted = await self._ledger.read(read)
             for item in wanted:
                 yield item
-            position = batch[-1].position if batch else position
-            if len(batch) < _BATCH:
+            if end - position < _BATCH:  # the feed has no gaps
                 seen = await self._ledger.changed("entry", seen)
+                await asyncio.sleep(_REST)
+            position = end
 
-    def _for_below(
-        self, reader: Reader, node: str, batch: Sequence[FeedEntry], owners: dict[str, str]
-    ) -> list[FeedEntry]:
+    def _bite_for_below(
+        self, reader: Reader, node: str, after: int, owners: dict[str, str]
+    ) -> tuple[int, list[FeedEntry]]:
+        """(position read up to, what of it concerns ``node``)."""
+        batch = reader.feed(after, _BATCH)
         ways = {author: reader.route(author) for author in {item.entry.node for item in batch}}
-        return [
+        wanted = [
             item
             for item in batch
             if (item.entry.node == self._node or ways[item.entry.node] == ABOVE)
             and _owned_by(reader, node, item.entry.alert_id, owners)
         ]
+        return (batch[-1].position if batch else after), wanted
 
 
 class LedgerUpper:
@@ -262,10 +268,6 @@ def _number(tx: Transaction, taken: FeedEntry, *, new: bool) -> int:
     if reports:
         tx.set_bookmark(name, str(taken.position + reports))
     return taken.position + reports
-
-
-def _feed(reader: Reader, after: int) -> list[FeedEntry]:
-    return reader.feed(after, _BATCH)
 
 
 def _received(reader: Reader, node: str, after: int) -> tuple[int, list[Receipt]]:

@@ -134,7 +134,8 @@ async def test_entries_may_come_before_the_one_that_raised_their_alert(ledger, e
 
 
 async def test_a_list_longer_than_one_bite_is_taken_whole_and_in_order(exchange):
-    said = [entry("zhuyang", 1, "raised"), *(entry("zhuyang", number) for number in range(2, 131))]
+    followers = (entry("zhuyang", number, parents=(f"zhuyang-{number - 1}",)) for number in range(2, 131))
+    said = [entry("zhuyang", 1, "raised"), *followers]
     answers = await exchange.admit("zhuyang", arrivals(*said))
     assert [answer.seq for answer in answers] == list(range(1, 131))
 

@@ -107,17 +107,17 @@ class H264Depacketiser:
         self._any_packet(view, start, end, now)
 
     def _any_packet(self, view: memoryview, start: int, end: int, now: float) -> None:
-        head = _payload(view, start, end)
-        if head is None:
+        bounds = _payload(view, start, end)
+        if bounds is None:
             return
-        payload, end = head
+        payload, end = bounds
         time = int.from_bytes(view[start + 4 : start + 8], "big")
         if time != self._time:
             self._finish()
             self._begin(time, now)
         self._check_sequence(view[start + 2] << 8 | view[start + 3])
         if not self._torn:
-            self._payload(view, payload, end)
+            self._take(view, payload, end)
         if view[start + 1] & 0x80 and (self._picture or self._torn) and not self._marker_lies:
             self._closed = time
             self._finish()
@@ -161,7 +161,7 @@ class H264Depacketiser:
 
     # ------------------------------------------------------------------------------------------ payloads
 
-    def _payload(self, view: memoryview, start: int, end: int) -> None:
+    def _take(self, view: memoryview, start: int, end: int) -> None:
         kind = view[start] & 0x1F
         if kind == FU_A:
             self._fragment_unit(view, start, end)

@@ -2,15 +2,13 @@
 
     /usr/bin/python3 tests/peers/gst_server.py --port 0 --auth digest --user viewer --password-stdin
 
-Prints ``ready rtsp://127.0.0.1:PORT/stream`` once it listens. Ends by SIGTERM, or when its standard input ends if that is a pipe.
+Prints ``ready rtsp://127.0.0.1:PORT/stream`` once it listens. Ends by SIGTERM, or when whoever started it has died.
 """
 
 import argparse
 import os
 import signal
-import stat
 import sys
-import threading
 
 import gi
 
@@ -87,17 +85,16 @@ def main() -> None:
     if not server.attach(None):
         sys.exit(f"cannot listen on 127.0.0.1:{options.port}")
     GLib.unix_signal_add(GLib.PRIORITY_DEFAULT, signal.SIGTERM, loop.quit)
-    if stat.S_ISFIFO(os.fstat(0).st_mode):
-        threading.Thread(target=end_with_input, args=(loop,), daemon=True).start()
+    GLib.timeout_add_seconds(1, end_if_orphaned, loop, os.getppid())
     print(f"ready rtsp://127.0.0.1:{server.get_bound_port()}{PATH}", flush=True)
     loop.run()
 
 
-def end_with_input(loop: GLib.MainLoop) -> None:
-    """Whoever started it holds its standard input; when that dies, no server is left behind."""
-    while sys.stdin.buffer.read1(4096):
-        pass
-    loop.quit()
+def end_if_orphaned(loop: GLib.MainLoop, parent: int) -> bool:
+    """A test run that was killed leaves no server behind."""
+    if os.getppid() != parent:
+        loop.quit()
+    return True
 
 
 if __name__ == "__main__":

@@ -19,6 +19,37 @@ def test_a_cropped_picture_has_its_visible_size(wire):
     assert sps_size(wire.SPS) == (1920, 1080)
 
 
+def ue(value: int) -> str:
+    """Exp-Golomb bits (§9.1)."""
+    code = bin(value + 1)[2:]
+    return "0" * (len(code) - 1) + code
+
+
+def baseline_sps(columns: int, rows: int, references: int, crop: int) -> bytes:
+    """A baseline SPS (§7.3.2.1.1) of so many macroblocks, with emulation prevention (§7.4.1)."""
+    bits = ue(0) + ue(0) + ue(0) + ue(0) + ue(references) + "0" + ue(columns - 1) + ue(rows - 1) + "11"
+    bits += ("1" + ue(0) * 3 + ue(crop) if crop else "0") + "0" + "1"
+    bits = bits.ljust(-(-len(bits) // 8) * 8, "0")
+    rbsp = bytes([0x42, 0, 30]) + int(bits, 2).to_bytes(len(bits) // 8, "big")
+    escaped = bytearray(b"\x67")
+    for byte in rbsp:
+        if byte <= 3 and escaped[-2:] == b"\x00\x00":
+            escaped.append(3)
+        escaped.append(byte)
+    return bytes(escaped)
+
+
+def test_emulation_prevention_is_taken_out():
+    sps = baseline_sps(1024, 1024, 65535, 0)
+    assert b"\x00\x00\x03" in sps
+    assert sps_size(sps) == (16384, 16384)
+
+
+@given(st.integers(1, 1024), st.integers(2, 1024), st.integers(0, 100_000), st.integers(0, 7))
+def test_any_size_is_read(columns, rows, references, crop):
+    assert sps_size(baseline_sps(columns, rows, references, crop)) == (columns * 16, rows * 16 - 2 * crop)
+
+
 @pytest.mark.parametrize(
     ("name", "size"),
     [

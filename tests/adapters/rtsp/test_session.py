@@ -159,6 +159,12 @@ def test_a_new_nonce_for_each_request_is_followed_once_the_password_is_proven(wi
     talk.hear(status=401, www_authenticate=DIGEST.format("b"))
     assert talk.method == "SETUP" and 'nonce="b"' in talk.field("Authorization")
     assert talk.field("Transport")
+    talk.hear(session="1").hear(status=401, www_authenticate=DIGEST.format("c")).hear()
+    for at in (30.0, 60.0, 90.0):
+        talk.sent = talk.session.tick(at, media_seen=True, keyframe_at=at).decode()
+        talk.hear(status=401, www_authenticate=DIGEST.format(at))
+        assert f'nonce="{at}"' in talk.field("Authorization")
+        talk.hear(now=at)
 
 
 def test_a_camera_that_wants_a_password_and_gets_none_is_told_apart():

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway import __version__
 from gateway.errors import DeviceError, Unreachable
 from gateway.video.decoder import BadKeyframe, Decoder
 from gateway.video.fleet import Fleet
@@ -51,7 +52,7 @@ class WorkerApi:
         return _Listening(Starlette(routes=routes, exception_handlers=faults), self._heard)
 
     async def alive(self, _: Request) -> Response:
-        return JSONResponse({"pid": os.getpid(), "cameras": self._fleet.digest})
+        return JSONResponse({"pid": os.getpid(), "version": __version__, "cameras": self._fleet.digest})
 
     async def put_cameras(self, request: Request) -> Response:
         """The camera list, whole: starts, stops and restarts only what differs."""

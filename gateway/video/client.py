@@ -23,6 +23,14 @@ POLL_GRACE_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
+class Alive:
+    """Which process answers, and of which version of the gateway it is."""
+
+    pid: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class HealthReport:
     version: int
     cameras: tuple[CameraHealth, ...]
@@ -45,9 +53,9 @@ class WorkerClient:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def alive(self) -> int:
-        """The worker's process id."""
-        return int((await self._json("GET", "/alive", ANSWER_S))["pid"])
+    async def alive(self) -> Alive:
+        answer = await self._json("GET", "/alive", ANSWER_S)
+        return Alive(int(answer["pid"]), str(answer.get("version")))
 
     async def put_cameras(self, orders: Sequence[CameraOrder]) -> None:
         await self._json("PUT", "/cameras", 4 * ANSWER_S, content=orders_to_json(orders))

@@ -20,7 +20,7 @@ DEADLINE_S = 5.0
 START_S = 20.0
 """Loading PyAV and OpenCV takes 0.4 s on an idle machine."""
 QUEUE = 64
-"""Pictures that may wait: at 10 ms each they are served before anyone's deadline."""
+"""Pictures that may wait: at 10 to 30 ms each they are served before anyone's deadline."""
 _BODY_LIMIT = 32 * 1024 * 1024
 
 

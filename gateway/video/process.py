@@ -43,6 +43,11 @@ class WorkerProcess:
         return cls(process.pid, process)
 
     @property
+    def found(self) -> bool:
+        """Whether it ran before us."""
+        return self._started is None
+
+    @property
     def running(self) -> bool:
         return not self._ended.is_set()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from gateway import __version__
 from gateway.backoff import Backoff
 from gateway.errors import Unreachable
 from gateway.model import CameraHealth, CameraState
@@ -17,7 +18,10 @@ from gateway.video.client import HealthReport, WorkerClient
 from gateway.video.process import WORKER, WorkerProcess, listening_pid
 from gateway.video.wire import CameraOrder
 
-START_S = 15.0
+START_S = 30.0
+"""Loading a worker takes a second; a small box that boots everything at once takes its time."""
+FOUND_S = 10.0
+"""One that was found running answers at once, or it hangs."""
 POLL_S = 5.0
 """Figures that are no change (bytes, last keyframe) are this fresh at least."""
 COALESCE_S = 0.2
@@ -135,14 +139,21 @@ class WorkerSlot:
         return process
 
     async def _answered(self, client: WorkerClient, process: WorkerProcess) -> None:
-        deadline = self._clock.mono() + START_S
+        within = FOUND_S if process.found else START_S
+        deadline = self._clock.mono() + within
         while process.running and self._clock.mono() < deadline:
             try:
-                if await client.alive() == process.pid:
-                    return
+                alive = await client.alive()
             except Unreachable:
                 await self._clock.sleep(0.05)
-        raise Unreachable(f"the video worker did not come up within {START_S:g} s")
+                continue
+            if process.found and alive.version != __version__:
+                # An update came after a crash: the old worker may not understand what we say.
+                process.send(signal.SIGTERM)
+                await process.wait(5)
+                raise Unreachable(f"it is of version {alive.version}, this is {__version__}")
+            return
+        raise Unreachable(f"the video worker did not answer within {within:g} s")
 
     async def _push(self, client: WorkerClient, seen: int) -> NoReturn:
         while True:

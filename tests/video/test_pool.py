@@ -121,6 +121,26 @@ async def test_a_worker_that_hangs_from_the_start_is_replaced(
     await successor.stop()
 
 
+async def test_a_worker_of_another_version_is_replaced_in_order(
+    make_pool: Callable[..., WorkerPool],
+    cameras: list[Camera],
+    until: Until,
+    short_dir: Path,
+    worker_command: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = make_pool(cameras[:1])
+    async with running(pool):
+        await until(lambda: online(pool) == 1)
+        (old,) = pool.pids
+    monkeypatch.setattr("gateway.video.slot.__version__", "999.0")
+    successor = WorkerPool(short_dir, cameras[:1], workers=1, command=worker_command)
+    async with running(successor):
+        await until(lambda: online(successor) == 1 and successor.pids != [old])
+        assert (short_dir / "camera.goodbye").read_text() == "c1\n"
+    await successor.stop()
+
+
 async def test_a_changed_list_reaches_the_worker(
     make_pool: Callable[..., WorkerPool], cameras: list[Camera], until: Until, short_dir: Path
 ) -> None:
@@ -212,7 +232,7 @@ async def test_a_core_that_was_killed_finds_its_worker_with_the_ring_full(
         worker = int(await asyncio.to_thread(core.stdout.readline))
         core.kill()
     async with WorkerClient(short_dir / "run" / "video-0.sock") as client:
-        assert await client.alive() == worker
+        assert (await client.alive()).pid == worker
         before = await client.keyframes("c1")
     restarts = metrics.worker_restarts._value.get()
     pool = make_pool(cameras[:1])

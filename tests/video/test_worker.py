@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 
+from gateway import __version__
 from gateway.errors import DeviceError, Unreachable
 from gateway.model import CameraHealth, CameraState, Credential
 from gateway.video.client import WorkerClient
@@ -58,7 +59,7 @@ async def start(command: list[str], short_dir: Path, *options: str) -> Running:
     async with asyncio.timeout(60):
         while True:
             try:
-                assert await client.alive() == process.pid
+                assert (await client.alive()).pid == process.pid
             except Unreachable:
                 assert process.poll() is None
                 await asyncio.sleep(0.05)
@@ -146,7 +147,7 @@ async def test_nonsense_is_answered_not_died_of(worker: Running) -> None:
             async with session.request(method, path, data=body) as response:
                 assert response.status == status, path
         async with session.get("/alive") as response:
-            assert await response.json() == {"pid": worker.process.pid, "cameras": digest([])}
+            assert await response.json() == {"pid": worker.process.pid, "version": __version__, "cameras": digest([])}
 
 
 async def test_the_socket_is_ours_alone_and_no_secret_is_in_sight(worker: Running, camera: CameraOrder) -> None:
@@ -196,7 +197,7 @@ async def test_a_second_worker_on_the_same_socket_is_refused(worker: Running, co
     assert second.returncode == 1
     assert "another video worker listens" in second.stderr
     assert "Traceback" not in second.stderr
-    assert await worker.client.alive() == worker.process.pid
+    assert (await worker.client.alive()).pid == worker.process.pid
 
 
 async def test_an_orphan_ends_by_itself(command: list[str], short_dir: Path) -> None:

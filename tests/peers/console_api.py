@@ -56,6 +56,8 @@ class Desk:
     actions: list[tuple[str, dict[str, Any], str]] = field(default_factory=list)
     stream_queries: list[dict[str, str]] = field(default_factory=list)
     refuse_stream: bool = False
+    refuse_lists: bool = False
+    refuse_log_out: bool = False
     lose_answers: bool = False  # actions are done and their answers cut off
     missing_pictures: set[str] = field(default_factory=set)
     base: str = ""
@@ -207,6 +209,8 @@ class Desk:
         return web.json_response(self._session())
 
     async def _log_out(self, request: web.Request) -> web.Response:
+        if self.refuse_log_out:
+            return problem(503, "The accounts cannot be used just now.")
         self.logged_in = False
         return web.Response(status=204)
 
@@ -214,6 +218,8 @@ class Desk:
         return {"user": "wangfang", "role": self.role, "areas": [], "expires_at": None}
 
     async def _list(self, request: web.Request) -> web.Response:
+        if self.refuse_lists:
+            return problem(503, "The ledger cannot be read just now.")
         wanted = set(request.query["workflow"].split(",")) if "workflow" in request.query else None
         words = request.query.get("q", "")
         found = [

@@ -104,6 +104,15 @@ def test_a_phone_shows_the_list_or_the_detail(log_in: Callable[..., Page], desk:
     expect(row).to_be_focused()
 
 
+def test_on_a_phone_an_alert_begins_at_its_top(log_in: Callable[..., Page], desk: Any) -> None:
+    for number in range(20):
+        desk.press(f"户 {number}")
+    page = log_in(PHONE)
+    page.locator("[data-alert]").last.click()
+    expect(page.get_by_test_id("timeline")).to_be_visible()
+    expect(page.get_by_role("button", name="返回列表")).to_be_in_viewport()
+
+
 def test_the_policy_of_the_service_is_in_force(open_page: Callable[..., Page], desk: Any) -> None:
     """Without it the other tests would not notice a breach."""
     page = open_page()

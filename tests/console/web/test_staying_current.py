@@ -81,6 +81,25 @@ def test_logging_out_ends_the_session(log_in: Callable[..., Page], desk: Any) ->
     assert desk.logged_in is False
 
 
+def test_a_log_out_that_failed_is_not_shown_as_done(log_in: Callable[..., Page], desk: Any) -> None:
+    page = log_in()
+    desk.refuse_log_out = True
+    page.get_by_role("button", name="退出").click()
+    expect(page.get_by_test_id("failure")).to_have_text("The accounts cannot be used just now.")
+    expect(page.get_by_test_id("alerts")).to_be_visible()
+
+
+def test_a_list_that_could_not_be_loaded_is_asked_for_again(open_page: Callable[..., Page], desk: Any) -> None:
+    alert = desk.press()
+    desk.logged_in = True
+    desk.refuse_lists = True
+    page = open_page()
+    expect(page.get_by_test_id("failure")).to_have_text("The ledger cannot be read just now.")
+    desk.refuse_lists = False
+    expect(row(page, alert)).to_be_visible()
+    expect(page.get_by_test_id("failure")).to_have_count(0)
+
+
 def test_a_storm_stays_usable(log_in: Callable[..., Page], desk: Any) -> None:
     page = log_in()
     for number in range(300):

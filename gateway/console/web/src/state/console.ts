@@ -8,8 +8,8 @@ import { createDevices } from "./devices";
 import { createSound } from "./sound";
 import { createStream } from "./stream";
 
-/** While the stream is silent the list is fetched instead. */
-const STALE_RELOAD_MS = 10_000;
+/** While the stream is silent the list is fetched instead; what could not be loaded is asked for again as often. */
+const RELOAD_MS = 10_000;
 
 export type Console = ReturnType<typeof createConsole>;
 const KEY: InjectionKey<Console> = Symbol("console");
@@ -104,8 +104,10 @@ function createConsole() {
     (ids) => sound.hear(ids),
   );
   const poll = window.setInterval(() => {
-    if (session.value !== null && stream.stale.value) void alerts.reload();
-  }, STALE_RELOAD_MS);
+    if (session.value === null) return;
+    if (stream.stale.value || alerts.failure.value !== null || !alerts.loaded.value) void alerts.reload();
+    for (const devices of [cameras, terminals]) if (!devices.loaded.value) void devices.reload();
+  }, RELOAD_MS);
   onScopeDispose(() => clearInterval(poll));
 
   return {
@@ -117,9 +119,13 @@ function createConsole() {
     async logout(): Promise<void> {
       try {
         await client.logout();
-      } finally {
-        leave(false);
+      } catch (error) {
+        if (!(error instanceof Problem) || error.status !== 401) {
+          alerts.failure.value = (error as Error).message; // the session still stands: nobody shall think otherwise
+          return;
+        }
       }
+      leave(false);
     },
     /** The client's own failures have keys instead of sentences. */
     sentence(message: string): string {

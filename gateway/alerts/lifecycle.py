@@ -99,8 +99,8 @@ def fold(entries: Iterable[Entry]) -> Alert | None:
 
 
 def apply(alert: Alert, entry: Entry) -> Alert:
-    """The alert after one more entry, which must name every head of the alert among its parents and must not itself be
-    named by an entry that is already folded in: then this is ``fold`` of them all."""
+    """The alert after one more entry, which must name all ``heads`` of those before among its parents, and which none of
+    them may name: then this is ``fold`` of them all."""
     return _taken(alert, _Standing.of(alert), entry, lambda mark: True)
 
 
@@ -112,11 +112,26 @@ def order(entries: Iterable[Entry]) -> list[Entry]:
     """A linear extension of the causal order, the same for every arrival order: by (depth, node, seq, id), where depth
     is one more than the deepest known parent's. Linear in entries and parents, whatever a hostile node has drawn."""
     known = {entry.id: entry for entry in entries}
-    depth = _depths({id: [p for p in set(entry.parents) if p in known and p != id] for id, entry in known.items()})
+    depth, _ = _depths(_known_parents(known))
     return sorted(known.values(), key=lambda entry: (depth[entry.id], entry.node, entry.seq, entry.id))
 
 
-def _depths(parents: Mapping[str, Sequence[str]]) -> dict[str, int]:
+def heads(entries: Iterable[Entry]) -> list[str]:
+    """The ids that a new entry has to name as parents to follow all of these: those that none of them names, and those
+    on forged cycles, which name each other."""
+    known = {entry.id: entry for entry in entries}
+    parents = _known_parents(known)
+    _, cyclic = _depths(parents)
+    named = {parent for named in parents.values() for parent in named}.difference(cyclic)
+    return [id for id in known if id not in named]
+
+
+def _known_parents(known: Mapping[str, Entry]) -> dict[str, list[str]]:
+    return {id: [p for p in dict.fromkeys(entry.parents) if p in known and p != id] for id, entry in known.items()}
+
+
+def _depths(parents: Mapping[str, Sequence[str]]) -> tuple[dict[str, int], list[str]]:
+    """The depth of every entry, and the entries on cycles."""
     children: dict[str, list[str]] = {id: [] for id in parents}
     for id, named in parents.items():
         for parent in named:
@@ -125,10 +140,10 @@ def _depths(parents: Mapping[str, Sequence[str]]) -> dict[str, int]:
     waiting = {id: len(named) for id, named in parents.items()}
     _descend([id for id, count in waiting.items() if not count], parents, children, waiting, depth)
     # Only a forger draws cycles. Their members count from their parents outside; who follows them honestly still does.
-    for id in (core := _cyclic(parents, children, depth)):
-        waiting[id] = 0
-    _descend(core, parents, children, waiting, depth)
-    return depth
+    cyclic = _cyclic(parents, children, depth)
+    waiting.update(dict.fromkeys(cyclic, 0))
+    _descend(cyclic, parents, children, waiting, depth)
+    return depth, cyclic
 
 
 def _descend(

@@ -138,7 +138,10 @@ class _Check:
 
 
 def _columns(body: str) -> list[Any]:
-    entry = rows.entry_from_body(body)
+    try:
+        entry = rows.entry_from_body(body)
+    except ValueError:
+        return []
     return [entry.id, entry.alert_id, entry.node, entry.seq]
 
 

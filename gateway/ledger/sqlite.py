@@ -93,7 +93,7 @@ class SqliteLedger:
         return count
 
     def fault(self) -> str | None:
-        return "the ledger is closed" if self._closed else self._writer.fault
+        return "the ledger is closed" if self._closed else self._writer.fault()
 
     async def close(self) -> None:
         """Write what waits, then end. Whoever comes later gets StoreFailed."""
@@ -129,10 +129,10 @@ def _connect(path: Path) -> tuple[apsw.Connection, list[apsw.Connection]]:
     writer = open_writer(path)
     try:
         migrate(writer, schema_steps())
+        return writer, [open_reader(path) for _ in range(_READERS)]
     except DISK_ERRORS as error:
         writer.close()
         raise StoreFailed(f"{path}: {in_words(error)}") from error
     except BaseException:
         writer.close()
         raise
-    return writer, [open_reader(path) for _ in range(_READERS)]

@@ -4,6 +4,7 @@
 
 import secrets
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -28,8 +29,12 @@ from gateway.model import (
 )
 from gateway.ports import AuditRecord, Clock, FeedEntry, PressRecord, Reaction, StoredAlert
 
-# As many parents as an entry may carry between nodes (codec.py); more heads than that only a forger makes.
-_MAX_PARENTS = 256
+# Every entry that does not follow all the others costs a fold of them all. An honest alert has a few heads, one for each
+# node that was cut off; these bounds keep a forger from occupying the writer. Heads have to fit into an entry's parents,
+# of which 256 may pass between nodes (codec.py).
+_MAX_HEADS = 128
+_MAX_TANGLE = 1_000
+_MAX_MISSING = 500
 _COLUMNS = ["node", "kind", "severity", "status", "workflow", "open", "source_id", "area_code", "raised_at", "words"]
 _PRESS_COLUMNS = "terminal, press_id, alert_id, stage, received_at, source, reply_to"
 
@@ -53,31 +58,52 @@ class SqliteTransaction(SqliteReader):
     # ------------------------------------------------------------------------------------------------ entries
 
     def append(self, draft: Draft) -> Entry:
-        row = self._row("SELECT heads FROM alert WHERE id = ?", draft.alert_id)
-        heads = rows.ids(row[0]) if row is not None else []
+        before = self._history(draft.alert_id)
         entry = Entry(
             id=uuid7(),
             alert_id=draft.alert_id,
             node=self._node,
             seq=self._next("seq"),
-            parents=tuple(heads[-_MAX_PARENTS:]),
+            parents=tuple(before.heads) if before is not None else (),
             at=draft.at,
             actor=draft.actor,
             action=draft.action,
             comment=draft.comment,
             data=draft.data,
         )
-        return self._write(entry, None, None).entry
+        return self._write(entry, before, None, None).entry
 
     def admit(self, entry: Entry, via: str, sha256: str) -> FeedEntry:
+        """See ports.Transaction. Raises ValueError for a forged repeat, and for what would tangle its alert further than
+        any honest node does."""
         row = self._row(f"SELECT {rows.ENTRY_COLUMNS} FROM entry WHERE id = ?", entry.id)
         if row is None:
-            return self._write(entry, via, sha256)
+            before = self._history(entry.alert_id)
+            if before is not None:
+                self._require_order(entry, before)
+            return self._write(entry, before, via, sha256)
         if row[2] != audit.canonical_entry(entry):
             raise ValueError(f"entry {entry.id}: a different entry of this id is already stored; it was not changed")
         return rows.feed_entry(row)
 
-    def _write(self, entry: Entry, via: str | None, sha256: str | None) -> FeedEntry:
+    def _require_order(self, entry: Entry, before: "_History") -> None:
+        if before.body is None and entry.action == "raised":
+            return
+        unknown = self._unknown(entry, before)
+        if unknown and len(before.missing) + len(unknown) > _MAX_MISSING:
+            raise ValueError(
+                f"entry {entry.id}: too many of those that alert {entry.alert_id} follows are not here yet"
+            )
+        if before.is_followed_by(entry):
+            return
+        query = "SELECT count(*) FROM (SELECT 1 FROM entry WHERE alert_id = ? LIMIT ?)"
+        if len(before.heads) >= _MAX_HEADS or self._value(query, entry.alert_id, _MAX_TANGLE) >= _MAX_TANGLE:
+            raise ValueError(
+                f"entry {entry.id}: alert {entry.alert_id} already has too many entries that do not follow each other; "
+                "only one that follows them all is taken"
+            )
+
+    def _write(self, entry: Entry, before: "_History | None", via: str | None, sha256: str | None) -> FeedEntry:
         body = audit.canonical_entry(entry)
         entry = rows.entry_from_body(body)  # what is folded here is what every reader will fold
         values = (entry.id, entry.alert_id, entry.node, entry.seq, self._now, via, sha256, body)
@@ -87,47 +113,44 @@ class SqliteTransaction(SqliteReader):
         written = FeedEntry(self._connection.last_insert_rowid(), entry, rows.moment(self._now))
         self._seal("entry", written.position, audit.sealed_entry(body, self._now, via, sha256))
         self._newest = (entry.id, written.position)
-        stored = self._refold(written)
+        stored = self._first_fold(written) if before is None else self._refold(written, before)
         self.touched.add("entry")
         if self._reaction is not None:
             self._reaction(self, written, stored, via)
         return written
 
-    def _refold(self, written: FeedEntry) -> StoredAlert | None:
-        entry = written.entry
+    def _history(self, alert_id: str) -> "_History | None":
         query = """SELECT a.first, a.version, a.received_at, a.heads, a.missing, f.body
             FROM alert a LEFT JOIN fold f ON f.first = a.first WHERE a.id = ?"""
-        row = self._row(query, entry.alert_id)
+        row = self._row(query, alert_id)
         if row is None:
-            return self._first_fold(written)
-        first, version, received_at, *lists, body = row
-        heads, missing = map(rows.ids, lists)
-        parents = set(entry.parents) - {entry.id}
-        follows_all = entry.id not in missing and parents.issuperset(heads)
-        before = rows.alert_from_body(body) if body is not None else None
-        if before is not None and follows_all:
-            alert: Alert | None = lifecycle.apply(before, entry)
-        elif before is not None or entry.action == "raised":
-            alert = lifecycle.fold(line.entry for line in self.entries(entry.alert_id))
+            return None
+        first, version, received_at, heads, missing, body = row
+        return _History(first, version, received_at, rows.ids(heads), rows.ids(missing), body)
+
+    def _refold(self, written: FeedEntry, before: "_History") -> StoredAlert | None:
+        entry, known = written.entry, rows.alert_from_body(before.body) if before.body is not None else None
+        if known is not None and before.is_followed_by(entry):
+            alert: Alert | None = lifecycle.apply(known, entry)
+            heads = [entry.id]
         else:
-            alert = None
-        news = [entry.id] if entry.id not in missing else []
-        heads_now = [head for head in heads if head not in parents] + news
-        missing_now = [id for id in missing if id != entry.id] + self._unknown(entry, parents - {*heads, *missing})
+            entries = [line.entry for line in self.entries(entry.alert_id)]
+            alert, heads = lifecycle.fold(entries), lifecycle.heads(entries)
+        missing = [id for id in before.missing if id != entry.id] + self._unknown(entry, before)
         self._rows(
             "UPDATE alert SET version = ?, feed = ?, heads = ?, missing = ? WHERE first = ?",
-            *(version + 1, written.position, rows.ids_text(heads_now), rows.ids_text(missing_now), first),
+            *(before.version + 1, written.position, rows.ids_text(heads), rows.ids_text(missing), before.first),
         )
-        self._store(first, before, alert)
+        self._store(before.first, known, alert)
         if alert is None:
             return None
-        forwarded, received = self._forwarded(entry.alert_id), rows.moment(received_at)
-        return StoredAlert(alert, version + 1, forwarded, written.position, received)
+        forwarded, received = self._forwarded(entry.alert_id), rows.moment(before.received_at)
+        return StoredAlert(alert, before.version + 1, forwarded, written.position, received)
 
     def _first_fold(self, written: FeedEntry) -> StoredAlert | None:
         entry, first = written.entry, written.position
         alert = lifecycle.fold([entry])
-        missing = self._unknown(entry, set(entry.parents) - {entry.id})
+        missing = self._unknown(entry, None)
         columns = _columns(alert) if alert is not None else (None,) * len(_COLUMNS)
         self._rows(
             f"""INSERT INTO alert (first, id, version, feed, received_at, heads, missing, {", ".join(_COLUMNS)})
@@ -138,8 +161,11 @@ class SqliteTransaction(SqliteReader):
             self._rows("INSERT INTO fold (first, body) VALUES (?, ?)", first, rows.alert_body(alert))
         return None if alert is None else StoredAlert(alert, 1, (), first, rows.moment(self._now))
 
-    def _unknown(self, entry: Entry, parents: set[str]) -> list[str]:
-        """Of ``parents``, those that are no entries of this alert here."""
+    def _unknown(self, entry: Entry, before: "_History | None") -> list[str]:
+        """The parents of ``entry`` that are no entries of its alert here and were not missed before."""
+        parents = set(entry.parents) - {entry.id}
+        if before is not None:
+            parents -= {*before.heads, *before.missing}
         query = "SELECT 1 FROM entry WHERE id = ? AND alert_id = ?"
         return sorted(parent for parent in parents if self._row(query, parent, entry.alert_id) is None)
 
@@ -289,6 +315,21 @@ class SqliteTransaction(SqliteReader):
         query = """INSERT INTO counter (name, value) VALUES (?, 1)
             ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value"""
         return int(self._value(query, counter))
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    """What there is of an alert before an entry comes."""
+
+    first: int
+    version: int
+    received_at: int
+    heads: list[str]
+    missing: list[str]
+    body: str | None
+
+    def is_followed_by(self, entry: Entry) -> bool:
+        return entry.id not in self.missing and set(self.heads).issubset(entry.parents)
 
 
 def _columns(alert: Alert) -> Sequence[Any]:

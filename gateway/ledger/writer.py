@@ -28,6 +28,9 @@ _GROUP = 256
 _CHECKPOINT_IDLE = 2_000
 _CHECKPOINT_ALWAYS = 32_000
 
+# A commit takes milliseconds, and seconds on a disk in distress. After this long the node says that it is not ready.
+_HANGS = 10.0
+
 Outcome = tuple["asyncio.Future[Any]", Any, BaseException | None]
 Told = Callable[[Sequence[Outcome], Iterable[str]], None]
 
@@ -48,7 +51,8 @@ class Writer:
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()  # bounded by the ledger's places
         self._wal_pages = 0
         self._latched = False
-        self.fault: str | None = None
+        self._fault: str | None = None
+        self._since: float | None = None
         connection.set_wal_hook(self._committed)
         self._thread = threading.Thread(target=self._run, name="ledger-writer", daemon=True)
         self._thread.start()
@@ -61,17 +65,22 @@ class Writer:
         self._queue.put(None)
         self._thread.join()
 
-    @property
-    def latched(self) -> bool:
-        return self._latched
+    def fault(self) -> str | None:
+        """Why nothing can be written now, in words; None while all is well. From any thread."""
+        since = self._since
+        if self._fault is None and since is not None and time.monotonic() - since > _HANGS:
+            return "the disk does not answer; what is being written is not acknowledged"
+        return self._fault
 
     def _run(self) -> None:
         ending = False
         while not ending:
             jobs, ending = self._next_group()
+            self._since = time.monotonic()
             if jobs:
                 self._told(*self._write(jobs))
             self._checkpoint(ending)
+            self._since = None
         if self._latched:
             # What is in the WAL is for the next start to judge.
             self._connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
@@ -131,25 +140,26 @@ class Writer:
             raise apsw.IOError("the transaction was rolled back by SQLite")
 
     def _refused(self, jobs: Sequence[Job]) -> list[Outcome]:
-        return [(job.future, None, StoreFailed(f"the ledger cannot write: {self.fault}")) for job in jobs]
+        return [(job.future, None, StoreFailed(f"the ledger cannot write: {self._fault}")) for job in jobs]
 
     def _failed(self, error: apsw.Error) -> None:
-        again = self.fault is not None
-        self.fault = in_words(error)
+        again = self._fault is not None
+        self._fault = reason = in_words(error)
         self._latched = not isinstance(error, PASSING)
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
         except apsw.Error as worse:
-            self.fault, self._latched = in_words(worse), True
+            self._fault = reason = in_words(worse)
+            self._latched = True
         if self._latched:
-            events.ledger_failed(self.fault)
+            events.ledger_failed(reason)
         else:
-            events.ledger_full(self.fault, first=not again)
+            events.ledger_full(reason, first=not again)
 
     def _succeeded(self) -> None:
-        if self.fault is not None:
-            self.fault = None
+        if self._fault is not None:
+            self._fault = None
             events.ledger_recovered()
 
     def _committed(self, _: apsw.Connection, __: str, pages: int) -> int:

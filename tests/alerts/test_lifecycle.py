@@ -390,6 +390,14 @@ class TestOrder:
         ]
         assert self.ids(*entries) == ["root", "y", "self", "x", "z1", "a2"]
 
+    def test_heads_are_what_the_next_entry_has_to_follow(self) -> None:
+        entries = [self.entry("a", "a"), self.entry("b", "a"), self.entry("c", "a", "gone")]
+        assert lifecycle.heads(entries) == ["b", "c"]
+        cycle = [self.entry("x", "y", "a"), self.entry("y", "x"), self.entry("z", "x")]
+        assert lifecycle.heads([*entries, *cycle]) == ["b", "c", "x", "y", "z"]
+        last = self.entry("last", *lifecycle.heads([*entries, *cycle]), node="a")
+        assert self.ids(*entries, *cycle, last)[-1] == "last"
+
     def test_a_long_chain_and_a_long_cycle_neither_recurse_nor_hang(self) -> None:
         chain = [self.entry(f"e{n}", f"e{n - 1}", seq=n) for n in range(20_000)]
         random.Random(1).shuffle(chain)
@@ -495,16 +503,18 @@ _hostile = st.builds(
 
 
 @settings(max_examples=300)
-@given(st.lists(_hostile, max_size=8, unique_by=lambda entry: entry.id))
-def test_nothing_that_an_entry_says_raises(entries: list[Entry]) -> None:
+@given(st.lists(_hostile, max_size=8, unique_by=lambda entry: entry.id), st.sampled_from(ACTIONS))
+def test_nothing_that_an_entry_says_raises(entries: list[Entry], action: str) -> None:
     start = raised()
     alert = fold([*start.known.values(), *entries])
     assert alert == fold([*reversed(entries), *start.known.values()])
     assert alert is not None and alert.count >= 1
-    grown = start.alert
+    known = [*start.known.values(), *entries]
+    last = Entry("last", "a1", "aaa", 1, tuple(lifecycle.heads(known)), AT, "x", action, None, {"disposition": "x"})
+    assert apply(alert, last) == fold([*known, last])
     for entry in entries:
-        grown = apply(grown, entry)
-    assert grown.id == "a1"
+        alert = apply(alert, entry)
+    assert alert.id == "a1"
 
 
 # ------------------------------------------------------------------------------------------------ permitted

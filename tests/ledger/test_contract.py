@@ -1,6 +1,7 @@
 """What every Ledger does (gateway.ports)."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -338,7 +339,7 @@ class TestAdmit:
                 tuple(data.draw(st.lists(st.sampled_from([*ids, "gone"]), max_size=3))),
                 at,
                 "x",
-                data.draw(st.sampled_from(actions)),
+                data.draw(st.sampled_from(actions)) if n else "raised",
                 None,
                 {"base": {"title": id}, "disposition": "real"},
             )
@@ -350,6 +351,42 @@ class TestAdmit:
             arrived.append(entry)
             stored = await ledger.read(lambda reader: reader.alert(alert_id))
             assert (None if stored is None else stored.alert) == fold(arrived)
+        for action in data.draw(st.lists(st.sampled_from(actions), max_size=3)):
+            draft = Draft(alert_id, action, "wang", at, None, {"disposition": "real"})
+            arrived.append(await ledger.write(lambda tx, draft=draft: tx.append(draft)))
+            stored = await ledger.read(lambda reader: reader.alert(alert_id))
+            assert stored is not None
+            assert stored.alert == fold(arrived)
+
+    async def test_a_forger_cannot_make_an_alert_dearer_and_dearer(
+        self, ledger: SqliteLedger, entry: Entry, draft: Drafts
+    ) -> None:
+        await ledger.write(lambda tx: tx.admit(entry, "village", ""))
+
+        def flood(parents: Callable[[int], tuple[str, ...]], action: str = "note") -> Callable[[Transaction], int]:
+            def work(tx: Transaction) -> int:
+                taken = 0
+                for n in range(600):
+                    forged = replace(entry, id=uuid7(), seq=n + 1, parents=parents(n), action=action)
+                    with contextlib.suppress(ValueError):
+                        tx.admit(forged, "village", "")
+                        taken += 1
+                return taken
+
+            return work
+
+        assert await ledger.write(flood(lambda n: ())) < 200
+        assert await ledger.write(flood(lambda n: (), "raised")) == 0
+        merged = await ledger.write(lambda tx: tx.append(draft("a1", "acknowledge")))
+        assert 100 < len(merged.parents) <= 256
+        assert await ledger.write(flood(lambda n: tuple(f"gone-{n}-{k}" for k in range(50)))) < 20
+        assert await ledger.write(flood(lambda n: (entry.id,))) < 200
+        # Who is honest and has seen everything is still heard.
+        await ledger.write(lambda tx: tx.append(draft("a1", "dispatch")))
+        last = await ledger.write(lambda tx: tx.append(draft("a1", "note")))
+        honest = replace(entry, id=uuid7(), parents=(last.id,), action="arrive")
+        await ledger.write(lambda tx: tx.admit(honest, "village", ""))
+        assert (await get(ledger, "a1")).alert.workflow is Workflow.ON_SCENE
 
 
 class TestReaction:

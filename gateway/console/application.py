@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
@@ -48,6 +49,7 @@ def create_console(
         openapi_url=f"{API}/openapi.json",
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=_operation_id,
     )
     gatekeeper = Gatekeeper(accounts, secure_cookies=secure_cookies)
     newsroom = Newsroom(ledger, video, inventory, clock)
@@ -60,6 +62,11 @@ def create_console(
     app.include_router(pages(web_root))
     app.openapi = describe(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return Edge(BodyLimit(app, _BODY_BYTES), extra_mounts)
+
+
+def _operation_id(route: APIRoute) -> str:
+    """The function's name: what client generators make of it is then readable."""
+    return route.name
 
 
 def _probes(ready: Callable[[], list[str]]) -> APIRouter:

@@ -51,4 +51,8 @@ def _is_page(path: str, request: Request) -> bool:
     if path in ("", "index.html"):
         return True
     first, last = path.split("/")[0], path.rsplit("/")[-1]
-    return first not in ("api", "cascade") and "." not in last and "text/html" in request.headers.get("accept", "")
+    return (
+        first not in ("api", "assets", "cascade")
+        and "." not in last
+        and "text/html" in request.headers.get("accept", "")
+    )

@@ -46,6 +46,7 @@ class HttpServer:
         self._stopping = asyncio.Event()
         self._sockets: list[socket.socket] = []
         self._server: _Server | None = None
+        self._running = False
         self._done = asyncio.Event()
 
     @property
@@ -86,6 +87,9 @@ class HttpServer:
         server = self._server
         if server is None:
             raise RuntimeError("start() comes before run()")
+        if self._stopping.is_set():
+            return
+        self._running = True
         try:
             await server.serve(self._sockets)
         finally:
@@ -99,10 +103,8 @@ class HttpServer:
         """Take no more connections, let answers under way end for at most ``within`` seconds, then cut them off."""
         self._stopping.set()
         server = self._server
-        if server is None or not server.started:
+        if server is None or not self._running:
             self._close_sockets()
-            if server is not None:
-                server.should_exit = True
             return
         server.config.timeout_graceful_shutdown = max(1, round(within))
         server.should_exit = True

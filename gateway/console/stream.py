@@ -6,6 +6,7 @@ the ledger, without a gap. A client that does not read is cut off; its browser c
 """
 
 import asyncio
+import contextlib
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -341,8 +343,9 @@ class EventStream(Response):
         return encode("ping", _line({"at": now, "position": position, "resumed": whole}), id_)
 
     async def _watch_client(self, receive: Receive) -> None:
-        while (await receive())["type"] != "http.disconnect":
-            continue
+        with contextlib.suppress(HTTPException):  # it announced a body and never sent it
+            while (await receive())["type"] != "http.disconnect":
+                continue
         self._end()
 
     async def _watch_server(self, stopping: asyncio.Event) -> None:

@@ -166,6 +166,7 @@ async def test_stopped_before_it_ran_it_only_closes_its_socket() -> None:
     await server.stop()
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection("127.0.0.1", server.port)
+    await server.run()  # returns at once
 
 
 async def test_signals_stay_the_applications(serving) -> None:

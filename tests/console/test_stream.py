@@ -177,6 +177,19 @@ async def test_ends_at_once_when_the_server_stops(house, events) -> None:
         await stream.ended()
 
 
+async def test_a_client_that_leaves_gives_its_seat_back(house, events) -> None:
+    def streams() -> float | None:
+        return REGISTRY.get_sample_value("gateway_event_streams")
+
+    async with events(house.bearer("viewer")) as stream:
+        await stream.next("ping")
+        assert streams() == 1
+        stream.answer.close()
+        async with asyncio.timeout(30):
+            while streams() != 0:
+                await asyncio.sleep(0.01)
+
+
 async def test_each_caller_has_a_bounded_number_of_streams(house, http, events) -> None:
     async with asyncio.timeout(60):
         opened = [events(house.bearer("viewer")) for _ in range(12)]

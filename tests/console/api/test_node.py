@@ -122,6 +122,8 @@ async def test_description_is_open_and_tells_errors_as_problems(house, http) -> 
         for operation in path.values():
             assert "application/json" not in operation["responses"]["422"]["content"]
             assert "application/problem+json" in operation["responses"]["default"]["content"]
+    names = [operation["operationId"] for path in described["paths"].values() for operation in path.values()]
+    assert len(names) == len(set(names))
     assert "HTTPValidationError" not in described["components"]["schemas"]
 
 

@@ -44,7 +44,10 @@ class _Wishes:
 
 
 def run_demo(cameras: int = 3, duration: float | None = None, port: int = 8080, browser: bool = True) -> int:
-    """Run the demo for ``duration`` seconds, or until SIGINT or SIGTERM. Returns the exit code; nothing is left behind."""
+    """Run the demo until SIGINT or SIGTERM, or for ``duration`` seconds once it is up; the exit code.
+
+    Nothing is left behind: no process, no file.
+    """
     for wanted in (port, port + 1):
         if not port_is_free(wanted):
             complain(f"port {wanted} of 127.0.0.1 is in use; choose another with --port (the demo needs two in a row)")
@@ -63,18 +66,24 @@ async def _until_told(wishes: _Wishes, duration: float | None) -> None:
         loop.add_signal_handler(number, stop.set)
     directory = Path(tempfile.mkdtemp(prefix="gateway-demo-"))  # 0700
     demo = _Demo(wishes, directory)
-    work = asyncio.create_task(demo.run())
-    told = asyncio.create_task(stop.wait())
+    ends = [asyncio.create_task(demo.run()), asyncio.create_task(_wait(stop))]
+    if duration is not None:
+        ends.append(asyncio.create_task(_wait(demo.up, duration)))
     try:
-        await asyncio.wait((work, told), timeout=duration, return_when=asyncio.FIRST_COMPLETED)
-        if work.done():
-            work.result()
+        done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
-        for task in (work, told):
+        for task in ends:
             task.cancel()
-        await asyncio.gather(work, told, return_exceptions=True)
+        await asyncio.gather(*ends, return_exceptions=True)
         await demo.close()
         await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+
+async def _wait(event: asyncio.Event, longer: float = 0.0) -> None:
+    await event.wait()
+    await asyncio.sleep(longer)
 
 
 class _Demo:
@@ -87,6 +96,7 @@ class _Demo:
         self._nodes: NodePair | None = None
         self._televisions: list[Terminal] = []
         self._names: dict[str, str] = {}
+        self.up = asyncio.Event()  # both nodes are ready and the console's address is told
 
     async def run(self) -> None:
         login = Login("127.0.0.1", free_port(), "township", secrets.token_urlsafe(18))
@@ -107,6 +117,7 @@ class _Demo:
         await self._nodes.prepare()
         await self._nodes.start()
         self._greet(plan)
+        self.up.set()
         await first_of(self._broker.guard(), self._park.guard(), self._nodes.watch(), self._live(self._nodes, plan))
 
     async def close(self) -> None:

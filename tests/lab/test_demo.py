@@ -159,9 +159,23 @@ def test_a_press_reaches_the_county_with_pictures_and_ctrl_c_ends_it_all(start: 
     assert "Traceback" not in demo.complaint
 
 
-def test_a_duration_ends_it_even_while_it_starts(start: StartDemo) -> None:
+def test_a_duration_counts_from_when_it_is_up(start: StartDemo) -> None:
     demo = start("--duration", "1")
     assert demo.end() == 0, demo.complaint
+    assert "\nuser: " in demo.said
+    assert demo.left_behind() == ({}, [])
+    assert "Traceback" not in demo.complaint
+
+
+def test_it_can_be_ended_while_it_starts(start: StartDemo) -> None:
+    demo = start()
+    deadline = time.monotonic() + PATIENCE
+    while len(demo.processes()) < 3:  # itself, broker, cameras
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    demo.process.send_signal(signal.SIGTERM)
+    assert demo.end() == 0, demo.complaint
+    assert "console:" not in demo.said
     assert demo.left_behind() == ({}, [])
     assert "Traceback" not in demo.complaint
 

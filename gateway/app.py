@@ -10,11 +10,11 @@ from typing import Any
 
 import uvloop
 
-from adapters import SINKS, SOURCES
 from adapters.cascade.downlink import CascadeDownlink
 from adapters.cascade.settings import CascadeSinkSettings, CascadeSourceSettings
 from adapters.cascade.sink import CascadeSink
 from adapters.cascade.source import CascadeSource
+from adapters.kinds import SINKS, SOURCES
 from adapters.mqtt.connection import MqttSource
 from adapters.mqtt.settings import MqttSettings
 from gateway import __version__
@@ -219,6 +219,7 @@ class Node:
                     group.create_task(self.desk.run(), name="snapshots"),
                     group.create_task(self.video.run(), name="video"),
                     group.create_task(self.gauges.run(), name="gauges"),
+                    group.create_task(self._measure_media(), name="media on disk"),
                     *(group.create_task(self._listen_above(down), name="downlink") for down in self.downlinks),
                 ]
                 _log.info("the node runs", node=self.settings.node.id, version=__version__, http=str(self._address()))
@@ -240,6 +241,10 @@ class Node:
         await self.video.stop()
         for sink in self.sinks:
             await sink.close()
+        await self.media.close()
+
+    async def _measure_media(self) -> None:
+        await self.media.measure()
 
     async def _hear(self, source: Source) -> None:
         async def attempt(online: Callable[[], None]) -> None:

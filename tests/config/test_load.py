@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters import SINKS, SOURCES
+from adapters.kinds import SINKS, SOURCES
 from gateway.config import Settings, json_schema, load
 from gateway.errors import ConfigError
 from gateway.model import Camera, Credential, Scene

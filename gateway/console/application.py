@@ -17,9 +17,9 @@ from gateway.console.auth import Gatekeeper
 from gateway.console.body_limit import BodyLimit
 from gateway.console.edge import Edge
 from gateway.console.inventory import Inventory, NodeInfo
+from gateway.console.newsroom import Newsroom
 from gateway.console.pages import pages
 from gateway.console.services import Services
-from gateway.console.stream import Newsroom
 from gateway.console.views import API
 from gateway.ports import Clock, Ledger, MediaStore, VideoService
 

@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 
 from gateway.console.auth import Gatekeeper
 from gateway.console.inventory import Inventory, NodeInfo
-from gateway.console.stream import Newsroom
+from gateway.console.newsroom import Newsroom
 from gateway.model import Principal
 from gateway.ports import AuditRecord, Clock, Ledger, MediaStore, VideoService
 

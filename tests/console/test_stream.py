@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from gateway.console.stream import AlertChange, Tail, encode
+from gateway.console.newsroom import AlertChange, Tail
+from gateway.console.stream import encode
 from gateway.model import CameraState, Draft
 from gateway.observability.metrics import REGISTRY
 from gateway.supervision.clock import SystemClock

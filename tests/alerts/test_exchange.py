@@ -214,6 +214,7 @@ async def test_the_downlink_goes_on_as_entries_come_and_over_long_stretches_of_o
     async with asyncio.timeout(30):
         assert (await waiting).entry == ours
     await feed.aclose()
+    assert [item.entry for item in await hear(exchange, "zhuyang", 0, 1)] == [ours]
 
 
 async def test_a_position_from_before_our_ledger_was_restored_starts_over(ledger, exchange):

@@ -154,7 +154,9 @@ class LaneLoop:
         if room <= 0 or not self._due_for_a_look():
             return
         passed_over = set() if self._gate.open else self._gate.passed_over
-        hidden = len(self._busy) + len(passed_over)
+        # As it is before the look: what is written down meanwhile is still in the outbox as the look sees it.
+        busy = frozenset(self._busy)
+        hidden = len(busy) + len(passed_over)
         self._more = False
         try:
             found, self._next_due = await self._ledger.read(lambda reader: self._look(reader, room + hidden))
@@ -166,7 +168,7 @@ class LaneLoop:
             return
         self._read_backoff.reset()
         self._read_again_at = None
-        waiting = [parcel for parcel in found if parcel.id not in self._busy]
+        waiting = [parcel for parcel in found if parcel.id not in busy]
         chosen = [parcel for parcel in waiting if parcel.id not in passed_over][:room] or waiting[:room]
         for parcel in chosen:
             self._start(parcel)

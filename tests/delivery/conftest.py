@@ -113,7 +113,10 @@ class FakeLedger:
         await asyncio.sleep(0)
         if self.reads_failing:
             raise StoreFailed("the ledger is closed")
-        return work(FakeTransaction(self))
+        seen = work(FakeTransaction(self))
+        for _ in range(5):  # commits go on while a reader's answer is on its way
+            await asyncio.sleep(0)
+        return seen
 
     async def changed(self, topic: str, seen: int) -> int:
         async with self._news:

@@ -4,7 +4,7 @@ import asyncio
 import http.client
 import json
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +24,11 @@ class _UnixConnection(http.client.HTTPConnection):
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """``host:port`` (or ``unix``, a socket's path) and the bearer token to show."""
+    """``host:port`` (or ``unix``, a socket's path); ``cookie`` is the session's, once logged in."""
 
     host: str = "127.0.0.1"
     port: int = 0
-    token: str | None = field(default=None, repr=False)
+    cookie: str | None = field(default=None, repr=False)
     unix: Path | None = None
     timeout: float = 10.0
 
@@ -39,18 +39,28 @@ class Api:
         except (OSError, http.client.HTTPException):
             return None
 
+    async def logged_in(self, username: str, password: str) -> "Api":
+        """The same API with a session of this user's."""
+        login = {"username": username, "password": password}
+        _, _, cookie = await self._answered("POST", "/api/v1/session", login)
+        return replace(self, cookie=cookie.partition(";")[0])
+
     async def get(self, path: str) -> Any:
         return await self.call("GET", path)
 
     async def call(self, method: str, path: str, body: Any = None) -> Any:
         """The decoded JSON answer (None where there is none). Raises RunningError for anything but 2xx."""
+        _, content, _ = await self._answered(method, path, body)
+        return json.loads(content) if content else None
+
+    async def _answered(self, method: str, path: str, body: Any) -> tuple[int, bytes, str]:
         try:
-            status, content = await asyncio.to_thread(self._request, method, path, body)
+            status, content, cookie = await asyncio.to_thread(self._request, method, path, body)
         except (OSError, http.client.HTTPException) as error:
             raise RunningError(f"{method} {path}: no answer: {error}") from error
         if not 200 <= status < 300:
             raise RunningError(f"{method} {path}: status {status}: {content[:300].decode(errors='replace')}")
-        return json.loads(content) if content else None
+        return status, content, cookie
 
     async def list_all(self, path: str) -> list[dict[str, Any]]:
         """Every item of a list, page by page."""
@@ -63,10 +73,11 @@ class Api:
                 return items
             cursor = f"&cursor={page['next']}"
 
-    def _request(self, method: str, path: str, body: Any) -> tuple[int, bytes]:
+    def _request(self, method: str, path: str, body: Any) -> tuple[int, bytes, str]:
+        """Status, content and the cookie set, if any."""
         headers = {"Accept": "application/json"}
-        if self.token is not None:
-            headers["Authorization"] = f"Bearer {self.token}"
+        if self.cookie is not None:
+            headers["Cookie"] = self.cookie
         content = None
         if body is not None:
             content = json.dumps(body).encode()
@@ -79,6 +90,6 @@ class Api:
         try:
             connection.request(method, path, content, headers)
             answer = connection.getresponse()
-            return answer.status, answer.read()
+            return answer.status, answer.read(), answer.getheader("Set-Cookie", "")
         finally:
             connection.close()

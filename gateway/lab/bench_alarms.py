@@ -192,7 +192,7 @@ class _Screen:
         """Read the stream for ever. HTTP/1.0, so that the answer comes without chunks between the lines."""
         reader, writer = await asyncio.open_connection(self._county.host, self._county.port, limit=1 << 20)
         try:
-            head = f"GET /api/v1/stream HTTP/1.0\r\nAuthorization: Bearer {self._county.token}\r\nAccept: text/event-stream\r\n\r\n"
+            head = f"GET /api/v1/stream HTTP/1.0\r\nCookie: {self._county.cookie}\r\nAccept: text/event-stream\r\n\r\n"
             writer.write(head.encode())
             async for line in reader:
                 self._connected.set()

@@ -33,7 +33,7 @@ class Plan:
 
 
 class NodePair:
-    """Prepare, start, watch and stop the two nodes. ``county`` and ``township`` are their APIs, with tokens."""
+    """Prepare, start, watch and stop the two nodes. ``county`` and ``township`` are their APIs, logged in."""
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -45,26 +45,26 @@ class NodePair:
         self._township_node = Child("the township", plan.directory / "township.log")
 
     async def prepare(self) -> None:
-        """Write both configurations; add the user, the node's token and the lab's own tokens."""
-        plan = self.plan
-        _write(plan.directory / "mqtt.password", plan.broker.password or "")
+        """Write both configurations; add the user to both nodes and the township's token to the county."""
+        directory = self.plan.directory
+        _write(directory / "mqtt.password", self.plan.broker.password or "")
+        _write(directory / "county.token", "to-be-made")  # the township's configuration is read before it is
         _write(self._county_file, _yaml(self._county_settings()))
         _write(self._township_file, _yaml(self._township_settings()))
-        node = ("--role", "node", "--node", TOWNSHIP["id"])
-        _write(plan.directory / "county.token", await self._token(self._county_file, TOWNSHIP["id"], *node))
-        self.county, self.township, *_ = await asyncio.gather(
-            self._api(self._county_file, plan.county_port),
-            self._api(self._township_file, plan.township_port),
+        node = ("--role", "node", "--node", TOWNSHIP["id"], "-c", str(self._county_file))
+        said, *_ = await asyncio.gather(
+            command("token", "add", TOWNSHIP["id"], *node),
             self._user(self._county_file),
             self._user(self._township_file),
         )
+        _write(directory / "county.token", said.splitlines()[-1].strip())
 
     async def start(self) -> None:
-        """Start both and wait until they are ready. Raises RunningError with a node's last words."""
+        """Start both and log in once they are ready. Raises RunningError with a node's last words."""
         await self._county_node.start("-m", "gateway", "run", "-c", str(self._county_file))
         await self._township_node.start("-m", "gateway", "run", "-c", str(self._township_file))
-        await asyncio.gather(
-            self._until_ready(self._county_node, self.county), self._until_ready(self._township_node, self.township)
+        self.county, self.township = await asyncio.gather(
+            self._ready(self._county_node, self.county), self._ready(self._township_node, self.township)
         )
 
     async def watch(self) -> None:
@@ -76,7 +76,7 @@ class NodePair:
         await stop_all((self._township_node, self._county_node), _STOP_WITHIN)
         end_leftovers(self.plan.directory)
 
-    async def _until_ready(self, node: Child, api: Api) -> None:
+    async def _ready(self, node: Child, api: Api) -> Api:
         deadline = time.monotonic() + _READY_WITHIN
         while await api.status("/readyz") != 200:
             if not node.running:
@@ -84,12 +84,7 @@ class NodePair:
             if time.monotonic() > deadline:
                 raise RunningError(f"{node.name} was not ready within {_READY_WITHIN:.0f} s:\n{node.tail()}")
             await asyncio.sleep(0.1)
-
-    async def _api(self, config: Path, port: int) -> Api:
-        return Api(port=port, token=await self._token(config, "lab", "--role", "viewer"))
-
-    async def _token(self, config: Path, name: str, *role: str) -> str:
-        return (await command("token", "add", name, *role, "-c", str(config))).splitlines()[-1].strip()
+        return await api.logged_in(self.plan.user, self.plan.password)
 
     async def _user(self, config: Path) -> None:
         arguments = ("user", "add", self.plan.user, "--role", "operator", "-c", str(config), "--password-stdin")

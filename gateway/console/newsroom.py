@@ -18,10 +18,12 @@ from gateway.console.problems import Problem
 from gateway.console.views import alert_json, camera_json, terminal_json
 from gateway.model import Camera, CameraHealth
 from gateway.observability import events, metrics
-from gateway.ports import Clock, Ledger, Reader, VideoService
+from gateway.ports import AlertFilter, Clock, Ledger, Reader, StoredAlert, VideoService
 
 _PRESENCE_POLL_S = 0.5  # terminals report by thousands: their changes are gathered
 _RELOAD_POLL_S = 5.0  # a reloaded configuration changes cameras and terminals without a word
+_RECEIPTS_S = 0.2  # in a storm receipts come by hundreds a second: they are gathered
+_RECENT = 200  # alerts whose receipts are told as they come; older ones show theirs when the list is loaded
 _BATCH = 500  # entries read from the feed at once
 _TAIL = 2000  # alerts kept for streams that are a little behind
 _RESUMABLE = 200_000  # entries; two a second for a day. Who missed more has to load the list anew
@@ -34,13 +36,15 @@ class AlertChange:
     """An alert as it stands after the entry at feed ``position``, rendered once for all streams."""
 
     position: int
+    alert_id: str
+    version: int
     area_code: str | None
     data: str
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """A camera's or terminal's state. ``revision`` rises over all of them, so a stream knows what it has sent."""
+    """A camera's or terminal's state, or an alert that got a receipt. ``revision`` rises over all of them, so a stream knows what it has sent."""
 
     revision: int
     area_code: str | None
@@ -82,7 +86,9 @@ class Newsroom:
         self.clock = clock
         self._tail: Tail | None = None
         self._states: dict[tuple[str, str], State] = {}
-        self._revision = 0
+        self._recent: dict[str, int] = {}  # the versions of the newest alerts, as they were told
+        self._receipted: dict[str, State] = {}
+        self.revision = 0
         self._seats: dict[asyncio.Event, str] = {}
         self._followers: list[asyncio.Task[None]] = []
 
@@ -116,10 +122,12 @@ class Newsroom:
             return tail.after(position), max(position, tail.position)
         return await self._ledger.read(lambda reader: _changes(reader, position))
 
-    def states(self, revision: int) -> list[State]:
-        return sorted(
-            (state for state in self._states.values() if state.revision > revision), key=lambda state: state.revision
-        )
+    def states(self, revision: int, receipts_after: int) -> list[State]:
+        """States newer than ``revision``; with them alerts whose receipts are newer than that and ``receipts_after``."""
+        after = max(revision, receipts_after)
+        newer = [state for state in self._states.values() if state.revision > revision]
+        newer += [state for state in self._receipted.values() if state.revision > after]
+        return sorted(newer, key=lambda state: state.revision)
 
     async def begin(self, last: int | None) -> tuple[int, bool]:
         """Where a stream starts, and whether that leaves no gap behind the event ``last``."""
@@ -132,13 +140,14 @@ class Newsroom:
         if self._followers and not self.broken:
             return
         self._close()
-        newest = await self._ledger.read(lambda reader: reader.newest_feed())
+        newest, recent = await self._ledger.read(_newest)
         if self._followers:  # another stream was opened meanwhile
             return
         self._tail = Tail(newest)
+        self._recent = recent
         self._look_at_cameras()
         self._look_at_terminals()
-        follow = [self._follow_alerts(self._tail), self._follow_inventory()]
+        follow = [self._follow_alerts(self._tail), self._follow_receipts(), self._follow_inventory()]
         if self._video is not None:
             follow.append(self._follow_cameras(self._video))
         self._followers = [asyncio.create_task(each) for each in follow]
@@ -151,6 +160,7 @@ class Newsroom:
         self._followers = []
         self._tail = None
         self._states.clear()
+        self._receipted.clear()
 
     def _follower_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception() is not None:
@@ -168,9 +178,34 @@ class Newsroom:
             changes, reached = await self._ledger.read(partial(_changes, after=position))
             if reached > position:
                 tail.extend(changes, reached)
+                self._remember(changes)
                 self._wake_all()
                 continue
             seen = await self._ledger.changed("entry", seen)
+
+    def _remember(self, changes: Sequence[AlertChange]) -> None:
+        for change in changes:
+            if change.version >= self._recent.pop(change.alert_id, 0):
+                self._receipted.pop(change.alert_id, None)  # its receipts are told with the change
+            self._recent[change.alert_id] = change.version
+        while len(self._recent) > _RECENT:
+            oldest = next(iter(self._recent))
+            del self._recent[oldest]
+            self._receipted.pop(oldest, None)
+
+    async def _follow_receipts(self) -> None:
+        """A receipt (R2) is no entry and has no position in the feed: the newest alerts are looked at again."""
+        seen = 0
+        while True:
+            seen = await self._ledger.changed("receipt", seen)
+            await asyncio.sleep(_RECEIPTS_S)
+            for stored in await self._ledger.read(partial(_newer, versions=dict(self._recent))):
+                alert = stored.alert
+                self._recent[alert.id] = max(stored.version, self._recent.get(alert.id, 0))
+                self.revision += 1
+                data = compact(alert_json(stored))
+                self._receipted[alert.id] = State(self.revision, alert.place.area_code, (), "alert", data)
+            self._wake_all()
 
     async def _follow_cameras(self, video: VideoService) -> None:
         seen = 0
@@ -231,8 +266,8 @@ class Newsroom:
         known = self._states.get((event, id_))
         if known is not None and known.key == key:
             return
-        self._revision += 1
-        self._states[event, id_] = State(self._revision, area_code, key, event, compact(render()))
+        self.revision += 1
+        self._states[event, id_] = State(self.revision, area_code, key, event, compact(render()))
         self._wake_all()
 
 
@@ -250,8 +285,24 @@ def _changes(reader: Reader, after: int) -> tuple[list[AlertChange], int]:
     for alert_id, position in sorted(last.items(), key=lambda item: item[1]):
         stored = reader.alert(alert_id)
         if stored is not None:  # None: its first entry has not come from its node yet
-            changes.append(AlertChange(position, stored.alert.place.area_code, compact(alert_json(stored))))
+            changes.append(
+                AlertChange(
+                    position, alert_id, stored.version, stored.alert.place.area_code, compact(alert_json(stored))
+                )
+            )
     return changes, feed[-1].position if feed else after
+
+
+def _newest(reader: Reader) -> tuple[int, dict[str, int]]:
+    """The feed's position, and the versions of the newest alerts, oldest of them first."""
+    newest = reader.newest_feed()
+    alerts, _ = reader.alerts(AlertFilter(), None, _RECENT)
+    return newest, {stored.alert.id: stored.version for stored in reversed(alerts)}
+
+
+def _newer(reader: Reader, versions: Mapping[str, int]) -> list[StoredAlert]:
+    found = (reader.alert(alert_id) for alert_id in versions)
+    return [stored for stored in found if stored is not None and stored.version > versions[stored.alert.id]]
 
 
 def compact(value: Mapping[str, Any]) -> str:

@@ -64,6 +64,7 @@ class EventStream(Response):
     async def _pump(self, send: Send, position: int, whole: bool) -> None:
         # The first ping alone has an id: a client that is cut off before its first alert then resumes from here.
         await _send(send, self._ping_event(position, whole, id_=position))
+        receipts_after = self._newsroom.revision if self._last is None else 0
         revision, next_ping = 0, self._newsroom.clock.mono() + PING_S
         while not self._gone and not self._newsroom.broken:
             self._wake.clear()
@@ -79,7 +80,7 @@ class EventStream(Response):
             if reached > position:
                 position = reached
                 continue  # alerts first: states wait until there is no newer alert
-            for state in self._newsroom.states(revision):
+            for state in self._newsroom.states(revision, receipts_after):
                 revision = state.revision
                 if covers(self._principal, state.area_code):
                     await _send(send, encode(state.event, state.data))

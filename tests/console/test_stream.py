@@ -6,13 +6,13 @@ import pytest
 
 from gateway.console.newsroom import AlertChange, Tail
 from gateway.console.stream import encode
-from gateway.model import CameraState, Draft
+from gateway.model import CameraState, Draft, Forwarding
 from gateway.observability.metrics import REGISTRY
 from gateway.supervision.clock import SystemClock
 
 
 def change(position: int) -> AlertChange:
-    return AlertChange(position, None, f'{{"n":{position}}}')
+    return AlertChange(position, f"a{position}", 1, None, f'{{"n":{position}}}')
 
 
 class TestTail:
@@ -91,6 +91,33 @@ async def test_resumes_without_a_gap_by_header_and_by_query(house, events) -> No
             assert (await stream.next("ping")).data["resumed"] is True
             told = {(await stream.next("alert")).data["id"] for _ in range(3)}
             assert told == set(missed)
+
+
+async def test_receipts_of_upper_nodes_are_told(house, events) -> None:
+    before = await house.raise_alert()
+
+    async def forwarded(alert: str, seq: int) -> None:
+        receipt = Forwarding("county", SystemClock().now(), seq)
+        await house.ledger.write(lambda tx: tx.note_forwarding(alert, receipt))
+
+    async with events(house.bearer("viewer")) as stream:
+        await stream.next("ping")
+        alert = await house.raise_alert()
+        await stream.next("alert")
+        last = stream.last_id
+        for each, seq in ((alert, 17), (before, 18)):
+            await forwarded(each, seq)
+            told = await stream.next("alert")
+            assert (told.data["id"], told.data["receipts"]["forwarded"][0]["seq"]) == (each, seq)
+            assert told.id is None  # it has no place of its own in the feed
+        async with events({**house.bearer("viewer"), "Last-Event-ID": last}) as resumed:
+            assert {(await resumed.next("alert")).data["id"] for _ in range(2)} == {alert, before}
+        async with events(house.bearer("viewer")) as fresh:
+            for _ in range(6):
+                assert (await fresh.next()).event != "alert"
+            await house.act(alert, "acknowledge", "li")
+            told = await fresh.next("alert")
+            assert (told.data["workflow"], len(told.data["receipts"]["forwarded"])) == ("acknowledged", 1)
 
 
 async def test_a_client_cut_off_before_its_first_alert_resumes_from_the_first_ping(house, events) -> None:

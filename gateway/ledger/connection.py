@@ -73,8 +73,8 @@ def open_reader(path: Path) -> apsw.Connection:
     return connection
 
 
-def in_words(error: apsw.Error) -> str:
-    """What SQLite's error means for the person who has to mend it."""
+def in_words(error: Exception) -> str:
+    """What an error of the ledger means for the person who has to mend it."""
     if isinstance(error, apsw.FullError):
         return "the disk is full; free some space"
     if isinstance(error, apsw.BusyError | apsw.LockedError):
@@ -83,4 +83,6 @@ def in_words(error: apsw.Error) -> str:
         return f"the ledger file is damaged ({error}); restore it from a backup"
     if isinstance(error, apsw.ReadOnlyError | apsw.PermissionsError | apsw.CantOpenError):
         return f"the ledger file cannot be opened or written ({error}); check its owner and mode"
+    if not isinstance(error, DISK_ERRORS):
+        return f"the ledger failed in a way that it should not ({error!r}); restart the gateway and report this"
     return f"the disk failed to store it ({error}); check the disk, then restart the gateway"

@@ -109,7 +109,7 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             outcomes = [self._work(job, touched) for job in jobs]
             self._connection.execute("COMMIT")
-        except DISK_ERRORS as error:
+        except Exception as error:  # noqa: BLE001 – a writer that died in silence would leave everybody waiting
             self._failed(error)
             return self._refused(jobs), ()
         metrics.ledger_commit.observe(time.monotonic() - started)
@@ -119,8 +119,8 @@ class Writer:
     def _work(self, job: Job, touched: set[str]) -> Outcome:
         execute, transaction = self._connection.execute, self._transaction
         execute("SAVEPOINT work")
-        transaction.begin()
         try:
+            transaction.begin()
             result = job.work(transaction)
         except DISK_ERRORS:
             raise
@@ -142,7 +142,7 @@ class Writer:
     def _refused(self, jobs: Sequence[Job]) -> list[Outcome]:
         return [(job.future, None, StoreFailed(f"the ledger cannot write: {self._fault}")) for job in jobs]
 
-    def _failed(self, error: apsw.Error) -> None:
+    def _failed(self, error: Exception) -> None:
         again = self._fault is not None
         self._fault = reason = in_words(error)
         self._latched = not isinstance(error, PASSING)

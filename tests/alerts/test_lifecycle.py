@@ -432,6 +432,7 @@ def _played(steps: Iterable[tuple[int, str, int]]) -> list[Author]:
     return authors
 
 
+@settings(deadline=None)
 @given(_steps, st.randoms(use_true_random=False))
 def test_any_order_of_arrival_makes_the_same_alert(steps: list[tuple[int, str, int]], rng: random.Random) -> None:
     entries = list({id: entry for author in _played(steps) for id, entry in author.known.items()}.values())
@@ -441,6 +442,7 @@ def test_any_order_of_arrival_makes_the_same_alert(steps: list[tuple[int, str, i
     assert [entry.id for entry in order(entries)] == [entry.id for entry in order(reversed(entries))]
 
 
+@settings(deadline=None)
 @given(_steps)
 def test_one_more_entry_that_follows_all_is_as_good_as_folding_all(steps: list[tuple[int, str, int]]) -> None:
     for author in _played(steps):
@@ -452,6 +454,7 @@ def test_one_more_entry_that_follows_all_is_as_good_as_folding_all(steps: list[t
             assert apply(before, entry) == at_once.alert
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(ACTIONS), max_size=20))
 def test_of_a_history_in_a_row_the_fold_is_the_sum_of_its_steps(actions: list[str]) -> None:
     low = raised()
@@ -460,6 +463,7 @@ def test_of_a_history_in_a_row_the_fold_is_the_sum_of_its_steps(actions: list[st
     assert functools.reduce(apply, entries, start) == low.alert
 
 
+@settings(deadline=None)
 @given(_steps)
 def test_closed_stands_until_a_reopen_that_has_seen_it(steps: list[tuple[int, str, int]]) -> None:
     entries = {id: entry for author in _played(steps) for id, entry in author.known.items()}
@@ -502,7 +506,7 @@ _hostile = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(_hostile, max_size=8, unique_by=lambda entry: entry.id), st.sampled_from(ACTIONS))
 def test_nothing_that_an_entry_says_raises(entries: list[Entry], action: str) -> None:
     start = raised()

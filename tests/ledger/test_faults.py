@@ -154,6 +154,22 @@ async def test_a_work_that_hides_a_lost_transaction_is_not_believed(
     assert await entries(ledger) == []
 
 
+async def test_a_failure_that_nobody_foresaw_does_not_leave_writers_waiting(
+    opener: Opener, draft: Callable[..., Draft]
+) -> None:
+    ledger = await opener()
+
+    def leaving_it_open(tx: Any) -> None:
+        tx._connection.execute("RELEASE work")  # then the writer's own RELEASE finds nothing
+
+    async with asyncio.timeout(30):
+        for _ in range(2):
+            with pytest.raises(StoreFailed, match="restart the gateway and report this"):
+                await ledger.write(leaving_it_open)
+    assert "report this" in (ledger.fault() or "")
+    assert await entries(ledger) == []
+
+
 async def test_a_checkpoint_that_fails_is_a_failed_disk(
     disk: FaultyDisk, opener: Opener, draft: Callable[..., Draft], tmp_path: Path
 ) -> None:

@@ -12,7 +12,7 @@ _HASHED = re.compile(r"[.-][A-Za-z0-9_-]{8,}\.[a-z0-9]+$")  # index-BxK3v9aQ.js:
 _NOT_BUILT = (
     "<!doctype html><html lang=en><meta charset=utf-8><title>gateway</title><h1>The console is not built</h1>"
     "<p>The API answers at <a href=/api/v1/openapi.json>/api/v1</a>. Build the console with"
-    " <code>python -m gateway.console.web.build_hook</code>, or install the wheel, which holds it.</html>"
+    " <code>python -m gateway.console.web.build</code>, or install the wheel, which holds it.</html>"
 )
 
 

@@ -21,9 +21,10 @@ from gateway.errors import DeviceError, RunningError
 from gateway.lab.api import Api
 from gateway.lab.brokers import mosquitto_program, start_embedded, start_mosquitto
 from gateway.lab.children import Child, free_port, until_sigterm
+from gateway.lab.mqtt_link import Login
 from gateway.lab.nodes import NodePair, Plan
 from gateway.lab.report import Steps, complain, machine, machine_line, print_json, print_table, quantile, steps
-from gateway.lab.terminals import Login, PressTimes, Terminal
+from gateway.lab.terminals import PressTimes, Terminal
 from gateway.lab.village import camera_settings, terminal_settings
 from gateway.model import Kind, Stage
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.errors import RunningError
 from gateway.lab.children import Child, free_port
-from gateway.lab.terminals import Login
+from gateway.lab.mqtt_link import Login
 
 _LISTENS_WITHIN = 15.0
 

@@ -17,9 +17,10 @@ from pathlib import Path
 from gateway.errors import DeviceError, RunningError
 from gateway.lab.brokers import start_embedded
 from gateway.lab.children import Child, first_of, free_port, port_is_free
+from gateway.lab.mqtt_link import Login
 from gateway.lab.nodes import NodePair, Plan
 from gateway.lab.report import complain, say
-from gateway.lab.terminals import Login, PressTimes, Terminal
+from gateway.lab.terminals import PressTimes, Terminal
 from gateway.lab.village import camera_settings, terminal_settings
 from gateway.model import Kind, Stage
 

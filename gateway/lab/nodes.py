@@ -10,7 +10,7 @@ from typing import Any
 from gateway.errors import RunningError
 from gateway.lab.api import Api
 from gateway.lab.children import Child, command, end_leftovers, first_of, stop_all
-from gateway.lab.terminals import Login
+from gateway.lab.mqtt_link import Login
 from gateway.lab.village import COUNTY, TOWNSHIP
 
 _READY_WITHIN = 40.0

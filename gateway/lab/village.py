@@ -10,10 +10,11 @@ TOWNSHIP = {"id": "zhuyang", "name": "竹阳街道综治中心", "level": "towns
 COUNTY = {"id": "dazhu", "name": "大竹县综治中心", "level": "county", "area_code": "511724"}
 
 _CAMERA_NAMES = {Scene.STREET: "十字口东", Scene.RURAL: "田家湾村道", Scene.VILLAGE: "白塔村口"}
+# Close enough to each other (300 m) that every household has two cameras in reach of the default linking.
 _CORNERS = {
     Scene.STREET: (107.2043, 30.7361, "竹阳街道十字口", "511724001001"),
-    Scene.RURAL: (107.2121, 30.7402, "竹阳街道田家湾村", "511724001204"),
-    Scene.VILLAGE: (107.1978, 30.7325, "竹阳街道白塔村", "511724001207"),
+    Scene.RURAL: (107.2069, 30.7377, "竹阳街道田家湾村", "511724001204"),
+    Scene.VILLAGE: (107.2020, 30.7342, "竹阳街道白塔村", "511724001207"),
 }
 _FAMILIES = ("王秀英", "李国华", "张桂兰", "陈建国", "刘玉珍", "杨德明", "周淑芬", "赵永福", "吴素琼", "徐光荣")
 _ORDER = (Scene.STREET, Scene.VILLAGE, Scene.RURAL)

@@ -15,7 +15,8 @@ from pydantic import SecretStr
 
 from gateway.errors import AuthFailed, Unreachable
 from gateway.lab.children import Child
-from gateway.lab.terminals import Login, PressTimes, Terminal, press_from_command_line, press_once
+from gateway.lab.mqtt_link import Login
+from gateway.lab.terminals import PressTimes, Terminal, press_from_command_line, press_once
 from gateway.model import Stage
 from gateway.settings import ClientTls
 

@@ -162,7 +162,7 @@ class Node:
         self.desk = SnapshotDesk(
             ledger, self.video, self.media, clock, boot_id=boot_id(), width=settings.alerts.snapshot_width
         )
-        exchange = LedgerExchange(ledger, node_id)
+        exchange = LedgerExchange(ledger, node_id, has_token=self.accounts.has_node_token)
         self.sources: list[Source] = []
         self.sinks: list[Sink] = []
         self.downlinks: list[CascadeDownlink] = []

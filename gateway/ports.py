@@ -113,7 +113,7 @@ class AlertFilter:
     severity: tuple[int, ...] = ()
     kind: tuple[str, ...] = ()
     area: str | None = None  # prefix of the area code
-    areas: tuple[str, ...] = ()  # the asker's own areas, any of these prefixes; empty: all
+    areas: tuple[str, ...] = ()  # the asker's own areas, any of these prefixes, or none known; empty: all
     since: datetime | None = None
     until: datetime | None = None
     q: str | None = None  # text in title, address, source id or name
@@ -167,7 +167,8 @@ class Reader(Protocol):
 
     def newest_feed(self) -> int: ...
     def parcels(self, sink: str, lane: Lane, limit: int, due_before: datetime) -> list[Parcel]:
-        """Due parcels of a lane, newest first, parked ones left out."""
+        """Due parcels of a lane, the newest alert's first and each alert's in the order of their making; parked ones
+        left out."""
 
     def next_due(self, sink: str, lane: Lane) -> datetime | None: ...
     def backlog(self) -> list[tuple[str, Lane, int, datetime, int]]:

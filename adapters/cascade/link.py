@@ -12,7 +12,7 @@ from adapters.cascade.settings import CascadeSinkSettings
 from gateway.errors import ConfigError, Unreachable
 from gateway.settings import ClientTls
 
-CONNECT_WITHIN = 5.0
+CONNECT_WITHIN = 2.0  # seconds; a lane that is down tries one parcel at a time, so a hanging dial delays the newest alarm
 _MAX_ANSWER = 1024 * 1024
 _AT_ONCE = 256 * 1024  # larger ones are streamed: a clip of 64 MiB in one write would hold the loop up
 

@@ -8,11 +8,13 @@ from typing import Any
 
 from gateway.alerts import grading, linking
 from gateway.alerts.answers import answer
+from gateway.alerts.lifecycle import MAX_SNAPSHOTS
 from gateway.alerts.register import Register
 from gateway.codec import optional_time, place_json, source_json
 from gateway.model import (
     PRESS_KINDS,
     Accepted,
+    Alert,
     Draft,
     Kind,
     Lane,
@@ -155,7 +157,7 @@ class Intake:
         alert = stored.alert
         detail = self._detail(signal)
         cameras: list[dict[str, Any]] = []
-        if self._pictures_are_old(tx, alert.id, signal.received_at):
+        if not _full(alert) and self._pictures_are_old(tx, alert.id, signal.received_at):
             terminal = self._register.terminal(signal.source.id)
             late = bool(detail.get("late"))
             number = alert.count + 1
@@ -261,6 +263,11 @@ class Intake:
         open_alerts = (tx.open_alert(terminal_id, kind, status) for kind in PRESS_KINDS for status in Status)
         ids = [stored.alert.id for stored in open_alerts if stored is not None]
         return max(ids, default=None)  # UUIDv7: the newest sorts last
+
+
+def _full(alert: Alert) -> bool:
+    """A button that sticks asks for pictures until the alert holds as many as it keeps, and then only counts."""
+    return any(len(camera.snapshots) >= MAX_SNAPSHOTS for camera in alert.cameras)
 
 
 def boot_id() -> str:

@@ -212,6 +212,10 @@ class Accounts:
             return None
         return self._current().tokens.get(_digest(token))
 
+    def has_node_token(self, node: str) -> bool:
+        """Whether a token in force is made out to this lower node. From any thread."""
+        return any(holder.node == node for holder in self._current().tokens.values())
+
     # ------------------------------------------------------------------------------------------ logins
 
     def log_in(self, name: str, password: str) -> tuple[str, Session]:

@@ -67,6 +67,12 @@ def covers(principal: Principal, area_code: str | None) -> bool:
     return area_code is not None and area_code.startswith(principal.areas)
 
 
+def concerns(principal: Principal, alert_area: str | None) -> bool:
+    """Whether an alert there is the principal's business: one from nowhere known is everybody's, for somebody has to
+    answer it."""
+    return alert_area is None or covers(principal, alert_area)
+
+
 class Gatekeeper:
     """Logs in and out, and says who asks. Passwords are verified one at a time on a thread of its own: Argon2 is slow
     on purpose, and so a burst of guesses cannot outrun the count of its failures, nor the event loop wait for it."""

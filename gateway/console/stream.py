@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.console.auth import Caller, covers
+from gateway.console.auth import Caller, concerns, covers
 from gateway.console.newsroom import Newsroom, compact
 from gateway.model import rfc3339
 from gateway.observability import events
@@ -70,7 +70,7 @@ class EventStream(Response):
             self._wake.clear()
             changes, reached = await self._newsroom.changes(position)
             for change in changes:
-                if covers(self._principal, change.area_code):
+                if concerns(self._principal, change.area_code):
                     await _send(send, encode("alert", change.data, change.position))
             if self._newsroom.clock.mono() >= next_ping:
                 if not self._still():

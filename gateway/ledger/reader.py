@@ -63,7 +63,7 @@ class SqliteReader:
     def parcels(self, sink: str, lane: Lane, limit: int, due_before: datetime) -> list[Parcel]:
         query = """SELECT p.id, p.sink, p.lane, p.attempts, p.answer, e.body
             FROM parcel p INDEXED BY parcel_waiting LEFT JOIN entry e ON e.position = p.entry
-            WHERE p.sink = ? AND p.lane = ? AND p.parked = 0 AND p.due <= ? ORDER BY p.id DESC LIMIT ?"""
+            WHERE p.sink = ? AND p.lane = ? AND p.parked = 0 AND p.due <= ? ORDER BY p.rank DESC, p.id LIMIT ?"""
         return [rows.parcel(row) for row in self._rows(query, sink, int(lane), millis(due_before), limit)]
 
     def next_due(self, sink: str, lane: Lane) -> datetime | None:
@@ -196,9 +196,14 @@ def _residual(wanted: AlertFilter) -> tuple[list[str], list[Any]]:
     if wanted.kind and (wanted.workflow or wanted.severity):
         conditions.append(f"a.kind IN ({', '.join('?' * len(wanted.kind))})")
         values += wanted.kind
-    for areas in filter(None, ((wanted.area,) if wanted.area else (), wanted.areas)):
-        conditions.append("(" + " OR ".join(["substr(a.area_code, 1, ?) = ?"] * len(areas)) + ")")
-        for area in areas:
+    if wanted.area:
+        conditions.append("substr(a.area_code, 1, ?) = ?")
+        values += (len(wanted.area), wanted.area)
+    if wanted.areas:
+        # a press from nowhere known is everybody's: somebody has to answer it
+        own = ["substr(a.area_code, 1, ?) = ?"] * len(wanted.areas)
+        conditions.append(f"(a.area_code IS NULL OR {' OR '.join(own)})")
+        for area in wanted.areas:
             values += (len(area), area)
     if wanted.since is not None:
         conditions.append("a.raised_at >= ?")

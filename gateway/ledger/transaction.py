@@ -33,7 +33,7 @@ from gateway.ports import AuditRecord, Clock, FeedEntry, PressRecord, Reaction, 
 # node that was cut off; these bounds keep a forger from occupying the writer. Heads have to fit into an entry's parents,
 # of which 256 may pass between nodes (codec.py).
 _MAX_HEADS = 128
-_MAX_TANGLE = 1_000
+_MAX_TANGLE = 5_000
 _MAX_MISSING = 500
 _COLUMNS = ["node", "kind", "severity", "status", "workflow", "open", "source_id", "area_code", "raised_at", "words"]
 _PRESS_COLUMNS = "terminal, press_id, alert_id, stage, received_at, source, reply_to"
@@ -130,9 +130,14 @@ class SqliteTransaction(SqliteReader):
 
     def _refold(self, written: FeedEntry, before: "_History") -> StoredAlert | None:
         entry, known = written.entry, rows.alert_from_body(before.body) if before.body is not None else None
+        alert: Alert | None = None
         if known is not None and before.is_followed_by(entry):
-            alert: Alert | None = lifecycle.apply(known, entry)
+            alert = lifecycle.apply(known, entry)
             heads = [entry.id]
+        elif known is None and entry.action != "raised":
+            # A chain may come newest first: until its ``raised`` is here there is nothing to fold, so nothing is read.
+            heads = [head for head in before.heads if head not in entry.parents]
+            heads += [] if entry.id in before.missing else [entry.id]
         else:
             entries = [line.entry for line in self.entries(entry.alert_id)]
             alert, heads = lifecycle.fold(entries), lifecycle.heads(entries)
@@ -230,9 +235,11 @@ class SqliteTransaction(SqliteReader):
             if position is None:
                 raise ValueError(f"there is no entry {parcel.entry_id} to be sent to {parcel.sink}")
         answer = None if parcel.answer is None else rows.answer_body(parcel.answer)
+        alert_id = parcel.answer.alert_id if parcel.answer is not None else self._alert_of(position)
         self._rows(
-            "INSERT INTO parcel (sink, lane, entry, answer, created_at, due) VALUES (?, ?, ?, ?, ?, ?)",
-            *(parcel.sink, int(parcel.lane), position, answer, self._now, self._now),
+            """INSERT INTO parcel (sink, lane, rank, entry, answer, created_at, due)
+                VALUES (?, ?, coalesce((SELECT first FROM alert WHERE id = ?), 0), ?, ?, ?, ?)""",
+            *(parcel.sink, int(parcel.lane), alert_id, position, answer, self._now, self._now),
         )
         self.touched.add(f"parcel/{parcel.sink}/{parcel.lane.value}")
 
@@ -241,6 +248,10 @@ class SqliteTransaction(SqliteReader):
         if id == entry_id:  # as a reaction asks
             return position
         found: int | None = self._value("SELECT position FROM entry WHERE id = ?", entry_id)
+        return found
+
+    def _alert_of(self, position: int | None) -> str | None:
+        found: str | None = self._value("SELECT alert_id FROM entry WHERE position = ?", position)
         return found
 
     def delivered(self, parcel_id: int) -> None:

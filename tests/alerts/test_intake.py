@@ -160,3 +160,14 @@ async def test_every_press_is_counted_once_in_exactly_one_alert(
             counted[accepted.alert_id] = counted.get(accepted.alert_id, 0) + 1
     for alert_id, count in counted.items():
         assert (await house.alert(alert_id)).count == count
+
+
+async def test_a_button_that_sticks_is_counted_on_but_stops_asking_for_pictures(house: Any) -> None:
+    first = await house.intake.emit(house.press("p0"))
+    for number in range(1, 41):
+        house.clock.turn(11)
+        await house.intake.emit(house.press(f"p{number}"))
+    alert = await house.alert(first.alert_id)
+    assert alert.count == 41
+    assert len(alert.cameras[0].snapshots) == 100
+    assert len(await house.tasks()) == 100

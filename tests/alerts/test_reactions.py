@@ -30,7 +30,7 @@ async def test_each_stage_is_told_once_and_in_order(house: Any) -> None:
     await act(house, accepted.alert_id, "dispatch")
     await act(house, accepted.alert_id, "close", disposition="real")
     assert await house.answers() == [("p1", "received"), ("p1", "forwarded"), ("p1", "accepted"), ("p1", "closed")]
-    assert await deliver(house, Lane.UPDATE) == ["close", "dispatch", "acknowledge"]
+    assert await deliver(house, Lane.UPDATE) == ["acknowledge", "dispatch", "close"]
 
 
 async def test_a_stage_never_goes_back(house: Any) -> None:

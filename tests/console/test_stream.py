@@ -172,8 +172,9 @@ async def test_only_the_askers_areas_are_told(house, events) -> None:
         states = [await stream.next("camera", "terminal") for _ in range(3)]
         assert {state.data["id"] for state in states} == {"cam-street", "cam-home", "tv-0001"}
         await house.raise_alert("tv-0002", area="511725002")
-        await house.raise_alert("tv-9999", area=None)
+        nowhere = await house.raise_alert("tv-9999", area=None)
         near = await house.raise_alert("tv-0001")
+        assert (await stream.next("alert")).data["id"] == nowhere
         assert (await stream.next("alert")).data["id"] == near
 
 

@@ -440,6 +440,23 @@ class TestPresses:
 
 
 class TestOutbox:
+    async def test_the_newest_alert_goes_first_and_each_in_its_own_order(
+        self, ledger: SqliteLedger, clock: Any
+    ) -> None:
+        def work(tx: Transaction) -> None:
+            for alert_id, action in (("old", "raised"), ("new", "raised"), ("old", "pressed"), ("new", "pressed")):
+                entry = tx.append(Draft(alert_id, action, "terminal/tv-1", clock.at))
+                tx.post(ParcelDraft("county", Lane.ALARM, entry_id=entry.id))
+
+        await ledger.write(work)
+        parcels = await ledger.read(lambda reader: reader.parcels("county", Lane.ALARM, 9, clock.at))
+        assert [(parcel.content.alert_id, parcel.content.action) for parcel in parcels] == [
+            ("new", "raised"),
+            ("new", "pressed"),
+            ("old", "raised"),
+            ("old", "pressed"),
+        ]
+
     async def post(self, ledger: SqliteLedger, draft: Drafts, lane: Lane = Lane.ALARM, sink: str = "county") -> str:
         def work(tx: Transaction) -> str:
             entry = tx.append(draft())
@@ -464,7 +481,7 @@ class TestOutbox:
         for reply_to in (None, ReplyTo("t"), ReplyTo("t", b"\xff\x00")):
             answer = Answer("tv", "tv-1", "p1", "a1", Stage.RECEIVED, "low", clock.at, "已收到", reply_to)
             await ledger.write(lambda tx, answer=answer: tx.post(ParcelDraft("tv", Lane.ALARM, answer=answer)))
-            (parcel, *_) = await ledger.read(lambda reader: reader.parcels("tv", Lane.ALARM, 5, clock.at))
+            *_, parcel = await ledger.read(lambda reader: reader.parcels("tv", Lane.ALARM, 5, clock.at))
             assert parcel.content == answer
 
     async def test_put_off_parked_delivered(self, ledger: SqliteLedger, draft: Drafts, clock: Any) -> None:

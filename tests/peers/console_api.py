@@ -80,7 +80,7 @@ class Desk:
             "device_time": stamp(now - timedelta(milliseconds=120)), "received_at": stamp(now),
             "source": {"type": "terminal", "id": f"tv-{number:04d}", "name": name, "known": True},
             "place": {"lon": 107.20431, "lat": 30.73612, "address": f"竹阳街道东风村三组 {number} 号", "area_code": "511724001001"},
-            "title": f"紧急求助: {name}", "detail": {"press_ids": [f"p{number}"]},
+            "title": f"紧急求助: {name}", "detail": {"press_ids": [f"p{number}"], "household": {"name": name, "phone": f"1380013800{number}", "address": None}},
             "cameras": [self._linked(alert_id, "十字口东", "cam-a", 35, now), self._linked(alert_id, "村委会门口", "cam-b", 210, now)],
             "receipts": {"received_at": stamp(now), "forwarded": [], "accepted_at": None},
             "entries": [self._entry(1, now, f"terminal/tv-{number:04d}", "raised", None)], "version": 1,

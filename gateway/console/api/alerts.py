@@ -14,7 +14,7 @@ from gateway.console.api.description import answers
 from gateway.console.api.paging import Cursor, Limit, page, unknown_cursor
 from gateway.console.api.schemas import Alert, AlertInList, Conflict, Page
 from gateway.console.api.schemas import Problem as NotThere
-from gateway.console.auth import Actor, Caller, Reader, covers
+from gateway.console.auth import Actor, Caller, Reader, concerns
 from gateway.console.problems import Problem
 from gateway.console.services import House
 from gateway.console.views import API, alert_json, entries_of, full_alert_json
@@ -185,7 +185,7 @@ async def clip(alert_id: AlertId, clip: str, found: Reader, house: House) -> Res
 def _visible(reader: LedgerReader, alert_id: str, found: Caller) -> StoredAlert:
     """Raises Problem 404, the same for an alert that is not there and for one of somebody else's area."""
     stored = reader.alert(alert_id)
-    if stored is None or not covers(found.principal, stored.alert.place.area_code):
+    if stored is None or not concerns(found.principal, stored.alert.place.area_code):
         raise Problem(404, f"There is no alert {alert_id} here.")
     return stored
 

@@ -76,6 +76,7 @@ CREATE TABLE parcel (
     id         INTEGER PRIMARY KEY AUTOINCREMENT,
     sink       TEXT NOT NULL,
     lane       INTEGER NOT NULL,
+    rank       INTEGER NOT NULL,                     -- its alert's first position: the newest alert goes first
     entry      INTEGER,                              -- position; or
     answer     TEXT,                                 -- JSON
     created_at INTEGER NOT NULL,
@@ -84,7 +85,7 @@ CREATE TABLE parcel (
     reason     TEXT,                                 -- why it was put off or parked
     parked     INTEGER NOT NULL DEFAULT 0
 ) STRICT;
-CREATE INDEX parcel_waiting ON parcel (sink, lane, id, due) WHERE parked = 0;
+CREATE INDEX parcel_waiting ON parcel (sink, lane, rank DESC, id, due) WHERE parked = 0;
 CREATE INDEX parcel_due ON parcel (sink, lane, due) WHERE parked = 0;
 CREATE INDEX parcel_parked ON parcel (sink, lane) WHERE parked = 1;
 

@@ -60,7 +60,15 @@ def test_a_drill_is_marked_and_does_not_count_as_waiting(log_in: Callable[..., P
 
 
 def test_the_detail_says_who_where_and_how_far_the_receipts_are(log_in: Callable[..., Page], desk: Any) -> None:
-    alert = desk.press("李秀英", detail={"press_ids": ["p1"], "text": "家里冒烟了", "late": True})
+    alert = desk.press(
+        "李秀英",
+        detail={
+            "press_ids": ["p1"],
+            "text": "家里冒烟了",
+            "late": True,
+            "household": {"name": "李秀英", "phone": "13800138001", "address": None},
+        },
+    )
     detail = opened(log_in(), alert)
     expect(detail.get_by_role("link", name="拨打 13800138001")).to_have_attribute("href", "tel:13800138001")
     for words in ("李秀英", "竹阳街道东风村三组 1 号", "家里冒烟了", "迟到的报警", "终端 tv-0001"):

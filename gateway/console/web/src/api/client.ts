@@ -81,7 +81,6 @@ export function createClient(events: ClientEvents) {
       request<Alert>("POST", `/alerts/${encodeURIComponent(id)}/actions`, action, { "Idempotency-Key": key }),
     cameras: () => all<Camera>("/cameras"),
     terminals: () => all<Terminal>("/terminals"),
-    terminal: (id: string) => request<Terminal>("GET", `/terminals/${encodeURIComponent(id)}`),
     nodes: () => all<Node>("/nodes"),
     streamUrl: (lastEventId: string | null) => BASE + "/stream" + query({ last_event_id: lastEventId }),
   };

@@ -73,7 +73,7 @@ export interface Alert {
   source: { type: string; id: string; name: string | null; known: boolean };
   place: Place;
   title: string;
-  detail: Record<string, unknown>;
+  detail: Record<string, unknown> & { household?: Household };
   cameras: LinkedCamera[];
   receipts: { received_at: string; forwarded: Forwarding[]; accepted_at: string | null };
   /** Absent in lists and in the stream. */

@@ -7,13 +7,20 @@ import getpass
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
-import click
 import typer
 
 from gateway import __version__
-from gateway.errors import GatewayError, UsageError
+from gateway.errors import ConfigError, GatewayError, UsageError
+
+if TYPE_CHECKING:  # rooms are imported by the command that needs them: --help and check stay quick
+    from gateway.console.accounts import Accounts
+
+
+def _end_with(code: int | None, **_options: object) -> None:
+    raise typer.Exit(code or 0)
+
 
 app = typer.Typer(
     name="gateway",
@@ -21,6 +28,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    result_callback=_end_with,
 )
 users = typer.Typer(help="Console users.", no_args_is_help=True)
 tokens = typer.Typer(help="Bearer tokens for nodes and programs.", no_args_is_help=True)
@@ -38,19 +46,15 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")
 def main() -> NoReturn:
     """Entry point: every expected failure becomes one sentence on stderr and an exit code."""
     try:
-        code = app(standalone_mode=False)
-    except click.exceptions.Abort:
-        _fail("stopped", 1)
-    except click.ClickException as error:
-        error.show()
+        app()  # Typer itself says what is wrong with a command line, and leaves with 2
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")  # each line begins with FILE:LINE, for people and for editors
         sys.exit(2)
     except UsageError as error:
         _fail(str(error), 2)
     except GatewayError as error:
         _fail(str(error), 1)
-    except BrokenPipeError:
-        sys.exit(1)
-    sys.exit(code if isinstance(code, int) else 0)
+    sys.exit(0)
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
@@ -171,7 +175,7 @@ def bench_alarms(
 # ------------------------------------------------------------------------------------------------ users and tokens
 
 
-def _accounts(config: Path) -> Any:
+def _accounts(config: Path) -> "Accounts":
     from gateway.app import open_accounts
 
     return open_accounts(config)
@@ -244,7 +248,7 @@ def token_add(
 def token_list(config: ConfigFile) -> None:
     """List the tokens (never the secrets)."""
     for token in _accounts(config).tokens():
-        state = "revoked" if token.revoked else "active"
+        state = "active" if token.revoked_at is None else "revoked"
         _say(f"{token.name}\t{token.role}\t{token.node or '-'}\t{state}")
 
 

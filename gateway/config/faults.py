@@ -32,6 +32,12 @@ def sentence(path: Path, document: CommentedMap, fault: Any, sources: Kinds, sin
                 prefix
                 + f"{fault['input']!r} is not accepted; accepted are {fault['ctx']['expected'].replace(' or ', ', ')}"
             )
+        case "model_type" | "dict_type":
+            return prefix + "a mapping of keys to values is accepted"
+        case "tuple_type":
+            return prefix + "a list is accepted"
+        case "path_type":
+            return prefix + "a path is accepted"
         case _:
             return prefix + _lower(str(fault["msg"]))
 

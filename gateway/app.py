@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,7 @@ from gateway.video.snapshots import SnapshotDesk
 _log = logs.logger("app")
 _WEB_ROOT = Path(__file__).parent / "console" / "web" / "dist"
 _STOP_STEP_S = 3.0
+_SWITCH_S = 0.0005
 
 
 # ------------------------------------------------------------------------------------------------ for the command line
@@ -93,6 +95,8 @@ def run_node(path: Path) -> None:
     loaded = read_config(path)
     for warning in loaded.warnings:
         _log.warning(warning)
+    # The ledger's threads and the loop take turns at Python's lock: 5 ms of patience each would be the whole of R1.
+    sys.setswitchinterval(_SWITCH_S)
     with hold(loaded.settings.data_dir):
         try:
             uvloop.run(_run(path, loaded.settings))

@@ -21,6 +21,7 @@ from gateway.ports import Clock, Ledger, MediaStore, Transaction, VideoService
 _PATIENCE_S = 15.0  # past the wanted moment: longer than the longest usual GOP (10 s) and one reconnect
 _STALE_S = 30.0  # the ring keeps a camera's last keyframe for ever; one this old shows another time, not this alert
 _LOOK_AGAIN_S = 0.5
+_GATHER_S = 0.2  # between two looks at one camera: in a storm its presses share a look, a decode and a commit
 _BATCH = 5000
 _log = logger("snapshots")
 
@@ -119,8 +120,10 @@ class SnapshotDesk:
         while waiting:
             knock.clear()
             pause = await self._look(camera_id, list(waiting.values()))
-            if pause > 0 and waiting:
-                await _first(knock.wait(), self._clock.sleep(pause))
+            if waiting:
+                await self._clock.sleep(_GATHER_S)
+            if pause > _GATHER_S and waiting:
+                await _first(knock.wait(), self._clock.sleep(pause - _GATHER_S))
         del self._seats[camera_id], self._waiting[camera_id], self._knock[camera_id]
 
     async def _look(self, camera_id: str, tasks: Sequence[PictureTask]) -> float:

@@ -209,13 +209,21 @@ class Town:
     def _settle(self, directory: Path, cameras: dict[str, str], county_port: int) -> None:
         token = self.county.new_token("zhuyang", "--role", "node", "--node", "zhuyang")
         (directory / "county.token").write_text(token, encoding="utf-8")
+
+        def ours(document: Any) -> None:
+            document["sources"][0]["url"] = f"mqtt://127.0.0.1:{self.broker_port}"
+            document["sinks"][0]["url"] = f"http://127.0.0.1:{county_port}"
+            for camera in document["cameras"]:
+                camera["rtsp"] = {"main": cameras.get(camera["id"], "rtsp://127.0.0.1:9/none")}
+                if camera["id"] in cameras:
+                    camera["rtsp"] |= {"username": "gateway", "password": PASSWORD}
+
+        self.edit(ours)
+
+    def edit(self, change: Callable[[Any], None]) -> None:
+        """Change the township's configuration before it is started."""
         document = YAML().load(self.township.config.read_text(encoding="utf-8"))
-        document["sources"][0]["url"] = f"mqtt://127.0.0.1:{self.broker_port}"
-        document["sinks"][0]["url"] = f"http://127.0.0.1:{county_port}"
-        for camera in document["cameras"]:
-            camera["rtsp"] = {"main": cameras.get(camera["id"], "rtsp://127.0.0.1:9/none")}
-            if camera["id"] in cameras:
-                camera["rtsp"] |= {"username": "gateway", "password": PASSWORD}
+        change(document)
         with self.township.config.open("w", encoding="utf-8") as file:
             YAML().dump(document, file)
 

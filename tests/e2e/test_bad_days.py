@@ -6,24 +6,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
 CAMERA = "51172400001310000001"
 ROOT = Path(__file__).parents[2]
-
-
-def edit(path: Path, change: Any) -> None:
-    document = YAML().load(path.read_text(encoding="utf-8"))
-    change(document)
-    with path.open("w", encoding="utf-8") as file:
-        YAML().dump(document, file)
 
 
 def test_a_wrong_camera_password_is_tried_once_and_said(town, seen) -> None:  # type: ignore[no-untyped-def]
     def wrong(document: Any) -> None:
         document["cameras"][0]["rtsp"]["password"] = "not-the-password"
 
-    edit(town.township.config, wrong)
+    town.edit(wrong)
     town.start()
     town.wait_for_camera(CAMERA, "auth_failed")
     camera = town.township.get(f"/cameras/{CAMERA}")
@@ -37,7 +28,7 @@ def test_a_camera_that_never_answers_delays_nothing(town, television, seen) -> N
         def mute(document: Any) -> None:
             document["cameras"][0]["rtsp"] = {"main": f"rtsp://127.0.0.1:{silent.getsockname()[1]}/x"}
 
-        edit(town.township.config, mute)
+        town.edit(mute)
         town.start()
         tv = television("tv-0001")
         tv.press({"press_id": "p1"})
@@ -69,8 +60,8 @@ def test_a_second_gateway_on_one_data_dir_is_refused(town) -> None:  # type: ign
 
 
 def test_a_data_dir_that_cannot_be_made_is_said(town) -> None:  # type: ignore[no-untyped-def]
-    edit(town.county.config, lambda document: document.update(data_dir="/proc/none/here"))
-    done = town.county.command("run")
+    town.edit(lambda document: document.update(data_dir="/proc/none/here"))
+    done = town.township.command("run")
     assert done.returncode == 1
     assert "/proc/none/here" in done.stderr
 

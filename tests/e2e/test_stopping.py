@@ -28,6 +28,7 @@ def once_with_pictures_or_reasons(node: Any, press_id: str) -> dict[str, Any] | 
 @pytest.mark.parametrize("moment", range(4))
 @pytest.mark.parametrize("victim", ["core", "worker", "broker", "county"])
 def test_killed_between_press_and_r2(town, television, seen, mosquitto, victim: str, moment: int) -> None:  # type: ignore[no-untyped-def]
+    town.edit(lambda document: document["alerts"].update(snapshot_offsets=[-1, 0, 1]))
     town.start()
     town.wait_for_camera(CAMERA)
     tv = television("tv-0001")

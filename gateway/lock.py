@@ -1,5 +1,6 @@
 """One gateway per data_dir: an advisory lock taken before anything else, released by the kernel however we end."""
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
@@ -8,13 +9,16 @@ from pathlib import Path
 
 from gateway.errors import AlreadyRunning, RunningError
 
+_OURS = ("lock", "accounts.db", "ledger.db")
+_OF_THE_FILE_SYSTEM = {"lost+found"}
+
 
 @contextmanager
 def hold(data_dir: Path) -> Iterator[None]:
-    """Make ``data_dir`` (0700) and hold its lock. Raises AlreadyRunning, or RunningError where it cannot be made."""
+    """Make ``data_dir`` (0700) and hold its lock. Raises AlreadyRunning, or RunningError where it cannot be used."""
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        data_dir.chmod(0o700)
+        _close_to_others(data_dir)
         handle = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise RunningError(
@@ -28,8 +32,21 @@ def hold(data_dir: Path) -> Iterator[None]:
             raise AlreadyRunning(
                 f"another gateway (process {holder}) runs on {data_dir}; stop it, or name another data_dir"
             ) from None
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
+        with contextlib.suppress(OSError):  # who holds it is a courtesy to the next one; the disk may be full
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
         yield
     finally:
         os.close(handle)
+
+
+def _close_to_others(data_dir: Path) -> None:
+    """Mode 0700; never for a directory that others use too, such as ``/var/lib`` by a slip of the pen."""
+    if data_dir.stat().st_mode & 0o077 == 0:
+        return
+    held = {entry.name for entry in data_dir.iterdir()} - _OF_THE_FILE_SYSTEM
+    if held and held.isdisjoint(_OURS):
+        raise RunningError(
+            f"data_dir {data_dir} holds other files, and other users may enter it; name a directory of the gateway's own"
+        )
+    data_dir.chmod(0o700)

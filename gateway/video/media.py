@@ -18,6 +18,9 @@ from gateway.observability import metrics
 EXTENSIONS = {"image/jpeg": "jpg", "video/mp4": "mp4"}
 WAITING = 64
 """Writes that may be under way; more callers wait, with their bytes still being theirs."""
+KEEP_FREE = 256 << 20
+"""Bytes of the disk that pictures leave to the ledger: a disk full of pictures must not stop alerts. On a small disk a
+twentieth of it."""
 
 T = TypeVar("T")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -36,11 +39,13 @@ class FileMediaStore:
 
     A file appears under its name only after its bytes are on disk (write, fsync, rename, fsync of the directory). Writes
     that come while others are being written are made durable together, in a thread of their own: neither the loop nor
-    the ledger waits for a picture. Raises StoreFailed when ``root`` cannot be made.
+    the ledger waits for a picture. Nothing is stored once less than ``keep_free`` bytes (or a twentieth of the disk, if
+    that is less) would be left. Raises StoreFailed when ``root`` cannot be made.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, keep_free: int = KEEP_FREE) -> None:
         self._root = root
+        self._keep_free = keep_free
         self._drafts = root / "drafts"
         self._writer = ThreadPoolExecutor(1, "media-writer")
         self._readers = ThreadPoolExecutor(2, "media-reader")
@@ -136,9 +141,17 @@ class FileMediaStore:
         return faults
 
     def _draft(self, write: _Write) -> None:
+        self._require_room(len(write.content))
         draft = self._drafts / write.path.name
         with open(draft, "wb", opener=partial(os.open, mode=0o600)) as file:
             file.write(write.content)
+
+    def _require_room(self, size: int) -> None:
+        """Raise ENOSPC while the disk still has room for alerts."""
+        disk = os.statvfs(self._root)
+        reserved = min(self._keep_free, disk.f_blocks * disk.f_frsize // 20)
+        if disk.f_bavail * disk.f_frsize - size < reserved:
+            raise OSError(errno.ENOSPC, f"what the disk has left ({reserved >> 10} KiB) is kept for alerts")
 
     def _publish(self, write: _Write) -> None:
         draft = self._drafts / write.path.name

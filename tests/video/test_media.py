@@ -151,3 +151,26 @@ async def test_one_who_stops_waiting_does_not_take_the_picture_from_the_others(f
     await asyncio.sleep(0)
     first.cancel()
     assert await files.read(await second) == (JPEG, "image/jpeg")
+
+
+@pytest.mark.parametrize(
+    ("blocks", "free", "stored"),
+    [
+        pytest.param(1 << 24, (256 << 8) + 1, True, id="a large disk with 256 MiB and a page left"),
+        pytest.param(1 << 24, (256 << 8), False, id="a large disk with 256 MiB left"),
+        pytest.param(1000, 51, True, id="a small disk with more than a twentieth left"),
+        pytest.param(1000, 50, False, id="a small disk with a twentieth left"),
+    ],
+)
+async def test_pictures_leave_room_for_alerts(
+    files: FileMediaStore, monkeypatch: pytest.MonkeyPatch, blocks: int, free: int, stored: bool
+) -> None:
+    page = 4096
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((page, page, blocks, free, free, 9, 9, 9, 0, 255)))
+    if stored:
+        assert await files.put(JPEG, "image/jpeg")
+        return
+    with pytest.raises(StoreFailed, match=r"is kept for alerts; free some space or shorten the retention"):
+        await files.put(JPEG, "image/jpeg")
+    assert await files.measure() == 0
+    assert await files.read(hashlib.sha256(JPEG).hexdigest()) is None

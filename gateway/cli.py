@@ -5,6 +5,7 @@ Exit codes: 0 well, 1 it failed while running, 2 usage or configuration.
 
 import getpass
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -80,9 +81,21 @@ def _root(version: Annotated[bool, typer.Option("--version", callback=_version, 
 @app.command()
 def run(config: ConfigFile) -> None:
     """Run one node until SIGTERM or SIGINT; SIGHUP reads the configuration anew."""
+    _end_well_while_starting()
     from gateway.app import run_node
 
     run_node(config)
+
+
+def _end_well_while_starting() -> None:
+    """Until the node takes the signals over, there is nothing to end in order: SIGTERM is no failure, nor SIGHUP an end."""
+
+    def leave(*_: object) -> NoReturn:
+        sys.exit(0)
+
+    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGINT, leave)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 @app.command()

@@ -1,5 +1,7 @@
 """The command line as a user has it: a process, its exit code and what it prints."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -89,3 +91,20 @@ def test_a_user_is_added_with_a_password_from_standard_input(config: str) -> Non
     assert gateway(*added, typed="a good long password\n").returncode == 0
     assert gateway(*added, typed="a good long password\n").returncode == 2
     assert "wang\toperator\tall areas\tactive" in gateway("user", "list", "-c", config).stdout
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_a_node_told_to_stop_while_it_starts_ends_well(tmp_path: Path, ending: signal.Signals) -> None:
+    config = tmp_path / "node.yaml"
+    os.mkfifo(config)  # whoever opens it for writing waits for the node to read it: then it is in mid-start
+    node = subprocess.Popen(
+        [sys.executable, "-m", "gateway", "run", "-c", str(config)], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        with config.open("w", encoding="utf-8"):
+            node.send_signal(signal.SIGHUP)
+            node.send_signal(ending)
+            _, said = node.communicate(timeout=60)
+    finally:
+        node.kill()
+    assert (node.returncode, said) == (0, "")

@@ -1,6 +1,7 @@
 """One HTTP listener: uvicorn without its signal handlers, its access log and its exit codes."""
 
 import asyncio
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import uvicorn
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from gateway.errors import ListenFailed, UsageError
@@ -116,7 +117,21 @@ class HttpServer:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope.setdefault("state", {})["stopping"] = self._stopping
-        await self._app(scope, receive, send)
+        begun = False
+
+        async def answer(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, answer)
+        except asyncio.CancelledError:
+            # uvicorn would log each client that hangs past the grace as a failure of the application, with a traceback.
+            if not self._stopping.is_set():
+                raise
+            if not begun:
+                await _stopped(send)
 
     async def _listen(self) -> list[socket.socket]:
         loop = asyncio.get_running_loop()
@@ -134,13 +149,15 @@ class HttpServer:
         except OSError as error:
             for opened in sockets:
                 opened.close()
-            raise self._failed(os.strerror(error.errno) if error.errno else str(error)) from None
+            raise self._failed(os.strerror(error.errno) if error.errno else str(error), error.errno) from None
         return sockets
 
-    def _failed(self, reason: str) -> ListenFailed:
+    def _failed(self, reason: str, number: int | None = None) -> ListenFailed:
+        advice = {errno.EADDRINUSE: "end what uses that address", errno.EACCES: "ports below 1024 need a right"}
+        what_to_do = advice.get(number or 0, "that address is not this machine's")
         return ListenFailed(
-            f"cannot listen on {self.host}:{self.port}: {reason.lower()}; end what uses that address, or give another"
-            " one in the configuration"
+            f"cannot listen on {self.host}:{self.port}: {reason.lower()}; {what_to_do}, or give another one in the"
+            " configuration"
         )
 
     def _tls_options(self) -> dict[str, Any]:
@@ -154,6 +171,12 @@ class HttpServer:
     def _close_sockets(self) -> None:
         for opened in self._sockets:
             opened.close()
+
+
+async def _stopped(send: Send) -> None:
+    headers = [(b"content-length", b"0"), (b"connection", b"close"), (b"retry-after", b"5")]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 class _Server(uvicorn.Server):

@@ -66,7 +66,7 @@ async def test_an_address_in_use_is_said_in_a_sentence(serving) -> None:
 
 
 async def test_an_address_of_another_machine_is_said_in_a_sentence() -> None:
-    with pytest.raises(ListenFailed, match=r"cannot listen on 192\.0\.2\.1:0: cannot assign"):
+    with pytest.raises(ListenFailed, match=r"cannot listen on 192\.0\.2\.1:0: cannot assign.*not this machine's"):
         await HttpServer(hello, "192.0.2.1", 0).start()
 
 
@@ -125,6 +125,27 @@ async def test_an_answer_that_never_ends_is_cut_off_when_the_grace_is_over(servi
         with pytest.raises(aiohttp.ClientError):
             await asyncio.wait_for(answer, 10)
             raise aiohttp.ClientError  # uvicorn answers 500 where nothing was sent yet
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_a_client_that_hangs_past_the_grace_is_no_failure_of_the_application(serving, caplog, begun) -> None:
+    waiting = asyncio.Event()
+
+    async def patient(scope, receive, send) -> None:
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
+        waiting.set()
+        await asyncio.Event().wait()
+
+    server = await serving(patient)
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
+    await asyncio.wait_for(waiting.wait(), 10)
+    await server.stop(1)
+    said = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    assert said.startswith(b"HTTP/1.1 200 " if begun else b"HTTP/1.1 503 ")
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 async def test_tells_the_application_that_it_stops(serving) -> None:

@@ -26,6 +26,7 @@ _RECEIPTS_S = 0.2  # in a storm receipts come by hundreds a second: they are gat
 _RECENT = 200  # alerts whose receipts are told as they come; older ones show theirs when the list is loaded
 _BATCH = 500  # entries read from the feed at once
 _TAIL = 2000  # alerts kept for streams that are a little behind
+_TAIL_CHARACTERS = 8 << 20  # and not more of them than this: a stuck button makes an alert of a megabyte
 _RESUMABLE = 200_000  # entries; two a second for a day. Who missed more has to load the list anew
 _STREAMS = 200
 _STREAMS_EACH = 12
@@ -60,12 +61,16 @@ class Tail:
         self.start = position
         self.position = position
         self._changes: deque[AlertChange] = deque()
+        self._characters = 0
 
     def extend(self, changes: Sequence[AlertChange], position: int) -> None:
         self._changes.extend(changes)
+        self._characters += sum(len(change.data) for change in changes)
         self.position = position
-        while len(self._changes) > _TAIL:
-            self.start = self._changes.popleft().position
+        while len(self._changes) > _TAIL or self._characters > _TAIL_CHARACTERS:
+            oldest = self._changes.popleft()
+            self.start = oldest.position
+            self._characters -= len(oldest.data)
 
     def after(self, position: int) -> list[AlertChange]:
         newer = []

@@ -32,6 +32,13 @@ class TestTail:
         assert len(tail.after(tail.start)) == 2000
         assert tail.start == 3000
 
+    def test_the_megabytes_of_a_stuck_button_are_not_all_kept(self) -> None:
+        tail = Tail(0)
+        for position in range(1, 101):
+            tail.extend([AlertChange(position, "a1", position, None, "x" * 1_000_000)], position)
+        assert (tail.start, tail.position) == (92, 100)
+        assert [each.position for each in tail.after(tail.start)] == list(range(93, 101))
+
 
 def test_event_is_three_lines_and_an_empty_one() -> None:
     assert encode("alert", '{"a":"王"}', 7) == 'event: alert\nid: 7\ndata: {"a":"王"}\n\n'.encode()

@@ -12,7 +12,9 @@ from adapters.cascade.settings import CascadeSinkSettings
 from gateway.errors import ConfigError, Unreachable
 from gateway.settings import ClientTls
 
-CONNECT_WITHIN = 2.0  # seconds; a lane that is down tries one parcel at a time, so a hanging dial delays the newest alarm
+CONNECT_WITHIN = (
+    2.0  # seconds; a lane that is down tries one parcel at a time, so a hanging dial delays the newest alarm
+)
 _MAX_ANSWER = 1024 * 1024
 _AT_ONCE = 256 * 1024  # larger ones are streamed: a clip of 64 MiB in one write would hold the loop up
 
@@ -27,6 +29,7 @@ class Link:
         self._connections = connections
         self._tls = _tls_context(settings.tls) if settings.url.startswith("https:") else None
         self._session: aiohttp.ClientSession | None = None
+        self._fresh: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -37,15 +40,21 @@ class Link:
         await self.close()
 
     async def close(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        for session in (self._session, self._fresh):
+            if session is not None:
+                await session.close()
+        self._session = self._fresh = None
 
-    async def send(self, method: str, path: str, content: bytes, content_type: str, within: float) -> HttpAnswer:
-        """One request and its whole answer. Raises Unreachable with a sentence that names the address."""
+    async def send(
+        self, method: str, path: str, content: bytes, content_type: str, within: float, *, fresh: bool = False
+    ) -> HttpAnswer:
+        """One request and its whole answer. Raises Unreachable with a sentence that names the address.
+
+        ``fresh``: on a connection of its own, because those that stand may be dead without a sign (a NAT box restarted).
+        """
         timeout = aiohttp.ClientTimeout(total=within, connect=CONNECT_WITHIN)
         try:
-            async with self.session().request(
+            async with (self._fresh_session() if fresh else self.session()).request(
                 method,
                 self.address + path,
                 data=content if len(content) <= _AT_ONCE else io.BytesIO(content),
@@ -60,17 +69,29 @@ class Link:
 
     def session(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections, ssl=self._tls or True, keepalive_timeout=30),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                auto_decompress=False,
-                headers={
-                    "Authorization": f"Bearer {self._token.get_secret_value()}",
-                    "Accept-Encoding": "identity",
-                    "User-Agent": f"gateway/{self._node}",
-                },
+            self._session = self._opened(
+                aiohttp.TCPConnector(limit=self._connections, ssl=self._tls or True, keepalive_timeout=30)
             )
         return self._session
+
+    def _fresh_session(self) -> aiohttp.ClientSession:
+        if self._fresh is None:
+            self._fresh = self._opened(
+                aiohttp.TCPConnector(limit=self._connections, ssl=self._tls or True, force_close=True)
+            )
+        return self._fresh
+
+    def _opened(self, connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            headers={
+                "Authorization": f"Bearer {self._token.get_secret_value()}",
+                "Accept-Encoding": "identity",
+                "User-Agent": f"gateway/{self._node}",
+            },
+        )
 
     def unreachable(self, error: Exception, within: float) -> Unreachable:
         if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):

@@ -1,9 +1,10 @@
 """The lower end of the cascade: gives entries, and the pictures they name, to the upper node. Never retries."""
 
+import asyncio
 from collections import OrderedDict
 
 from adapters.cascade import wire
-from adapters.cascade.answers import read_receipt, require_success
+from adapters.cascade.answers import HttpAnswer, read_receipt, require_success
 from adapters.cascade.link import Link
 from adapters.cascade.settings import CascadeSinkSettings
 from gateway.canonical import sha256_hex
@@ -17,6 +18,7 @@ _log = logger("cascade")
 _CONCURRENCY = 16
 _LANES = 4
 _EVENT_WITHIN = 10.0
+_ASK_AGAIN = 3.0  # seconds: with the connecting, the newest alarm is above within 5 s of the link's return
 _MEDIA_WITHIN = 60.0
 _REMEMBERED = 4096  # pictures: several entries of a storm name the same one
 
@@ -27,11 +29,18 @@ class CascadeSink:
     concurrency = _CONCURRENCY
 
     def __init__(
-        self, settings: CascadeSinkSettings, node_id: str, media: MediaStore, *, event_within: float = _EVENT_WITHIN
+        self,
+        settings: CascadeSinkSettings,
+        node_id: str,
+        media: MediaStore,
+        *,
+        event_within: float = _EVENT_WITHIN,
+        ask_again: float = _ASK_AGAIN,
     ) -> None:
         self.id = settings.id
         self._media = media
         self._event_within = event_within
+        self._ask_again = ask_again
         # Connections for every lane at once: an alarm must never wait for a picture to leave its connection.
         self._link = Link(settings, node_id, connections=_CONCURRENCY * _LANES)
         self._there: OrderedDict[str, None] = OrderedDict()
@@ -54,9 +63,30 @@ class CascadeSink:
 
     async def _send_event(self, entry: Entry) -> Receipt:
         body = wire.event_bytes(entry)
-        answer = await self._link.send("POST", "/cascade/v1/events", body, wire.SINGLE, self._event_within)
+        answer = await self._ask(body)
         require_success(answer, self._link.address)
         return read_receipt(answer, entry.id, sha256_hex(body), self._link.address)
+
+    async def _ask(self, body: bytes) -> HttpAnswer:
+        """The first answer. While none comes the same bytes go out again, each time on a new connection.
+
+        Where packets or answers were lost, a connection may stay silent long after the link is back; its deadline cannot
+        be shorter without failing a slow upper node for ever. The upper node gives a repeat the same receipt.
+        """
+        asked = {asyncio.create_task(self._post(body, fresh=False))}
+        try:
+            while True:
+                done, _ = await asyncio.wait(asked, timeout=self._ask_again, return_when=asyncio.FIRST_COMPLETED)
+                if done:
+                    return done.pop().result()
+                asked.add(asyncio.create_task(self._post(body, fresh=True)))
+        finally:
+            for request in asked:
+                request.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
+
+    async def _post(self, body: bytes, *, fresh: bool) -> HttpAnswer:
+        return await self._link.send("POST", "/cascade/v1/events", body, wire.SINGLE, self._event_within, fresh=fresh)
 
     async def _send_picture(self, entry: Entry) -> None:
         """The picture goes first, so that an entry above never names one that is not there yet."""

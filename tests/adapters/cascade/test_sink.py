@@ -227,6 +227,58 @@ async def test_a_silent_upper_node_is_given_up_after_the_deadline(make_sink, mak
         await sink.close()
 
 
+async def test_a_connection_that_died_without_a_sign_does_not_hold_an_alarm_up(upper, make_sink, make_entry):
+    """The first connection swallows everything, as after a restart of the NAT box between; later ones work."""
+    swallowed = asyncio.Event()
+
+    async def carry(reader, writer):
+        if not swallowed.is_set():
+            swallowed.set()
+            await reader.read()
+        else:
+            above, beyond = await asyncio.open_connection("127.0.0.1", upper.served.port)
+            beyond.write(await reader.readuntil(b"\r\n\r\n"))
+            pump = asyncio.create_task(_pump(reader, beyond))
+            writer.write(await above.read())
+            await writer.drain()
+            pump.cancel()
+            beyond.close()
+        writer.close()
+
+    server = await asyncio.start_server(carry, "127.0.0.1", 0)
+    async with server:
+        entry = make_entry(1, "raised")
+        sink = make_sink(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", event_within=60, ask_again=0.2)
+        receipt = await asyncio.wait_for(sink.send(parcel(entry)), 30)
+        assert receipt.id == entry.id
+        await sink.close()
+    assert await upper.entries("a1") == [entry]
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(65536):
+        writer.write(data)
+
+
+async def test_asked_again_the_first_request_is_still_waited_for(serve, make_sink, make_entry):
+    asked, third = 0, asyncio.Event()
+
+    async def late(request):
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            third.set()
+        first = asked == 1
+        await third.wait()
+        if not first:
+            await asyncio.Event().wait()
+        return JSONResponse({"detail": "the first one"}, 400)
+
+    upper = await serve(foreign(late))
+    with pytest.raises(Refused, match="the first one"):
+        await make_sink(upper.url, event_within=60, ask_again=0.1).send(parcel(make_entry(1, "raised")))
+
+
 async def test_an_endless_answer_fills_no_memory(serve, make_sink, make_entry):
     async def pour(scope, receive, send):
         await send({"type": "http.response.start", "status": 200, "headers": []})

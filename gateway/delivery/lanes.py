@@ -32,17 +32,20 @@ _MOST_PASSED_OVER = 16  # parcels tried in vain, before a shut lane begins again
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """``deadline``: seconds for one send. ``ceiling``: the longest wait of a shut lane."""
+    """``deadline``: seconds for one send. ``ceiling``: the longest wait of a shut lane. ``width``: sends under way at
+    once, where the sink allows as many; what is not urgent comes in small helpings, because a burst of pictures on the
+    one loop is what an alarm would wait for."""
 
     deadline: float
     ceiling: float
+    width: int
 
 
 PACES = {
-    Lane.ALARM: Pace(deadline=10.0, ceiling=2.0),
-    Lane.UPDATE: Pace(deadline=10.0, ceiling=2.0),
-    Lane.PICTURE: Pace(deadline=60.0, ceiling=10.0),
-    Lane.HEALTH: Pace(deadline=60.0, ceiling=10.0),
+    Lane.ALARM: Pace(deadline=10.0, ceiling=2.0, width=64),
+    Lane.UPDATE: Pace(deadline=10.0, ceiling=2.0, width=8),
+    Lane.PICTURE: Pace(deadline=60.0, ceiling=10.0, width=4),
+    Lane.HEALTH: Pace(deadline=60.0, ceiling=10.0, width=2),
 }
 
 
@@ -176,7 +179,8 @@ class LaneLoop:
     def _room(self) -> int:
         """How many sends may be started now."""
         if self._gate.open:
-            return min(self._sink.concurrency - len(self._sending), self._settlement.room - len(self._sending))
+            wide = min(self._sink.concurrency, self._pace.width, self._settlement.room)
+            return wide - len(self._sending)
         now = self._clock.mono()
         assert self._gate.retry_at is not None
         probing = any(not sending.while_open for sending in self._sending.values())

@@ -158,6 +158,8 @@ def press(
 
     if kind not in PRESS_KINDS:
         raise UsageError(f"--kind {kind}: accepted are {', '.join(sorted(PRESS_KINDS))}")
+    if not terminal or set(terminal) & set("/+#\0"):
+        raise UsageError(f"{terminal!r} can be no terminal: its id is one level of an MQTT topic, without / + and #")
     return press_from_command_line(broker_of(config), terminal, kind, drill=drill, wait=wait)
 
 

@@ -19,7 +19,8 @@ def hold(data_dir: Path) -> Iterator[None]:
     try:
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         _close_to_others(data_dir)
-        handle = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # Never through a link: whoever could once write here must not choose which file is emptied below.
+        handle = os.open(data_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise RunningError(
             f"data_dir {data_dir} cannot be used: {error.strerror}; name a directory this user may write"

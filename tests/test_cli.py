@@ -77,6 +77,14 @@ def test_a_command_hands_its_exit_code_on(config: str, tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("terminal", ["a/b", "tv#", "+", ""])
+def test_a_press_of_what_can_be_no_terminal_is_usage(config: str, terminal: str) -> None:
+    done = gateway("press", terminal, "-c", config)
+    assert done.returncode == 2
+    assert "can be no terminal" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_token_stands_alone_on_the_last_line(config: str) -> None:
     done = gateway("token", "add", "prog", "--role", "viewer", "-c", config)
     assert done.returncode == 0

@@ -68,3 +68,14 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     sentence = r"data_dir .*/file/data cannot be used: Not a directory"
     with pytest.raises(RunningError, match=sentence), hold(tmp_path / "file" / "data"):
         pass
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("keep", encoding="utf-8")
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    (data / "lock").symlink_to(precious)
+    with pytest.raises(RunningError, match="cannot be used"), hold(data):
+        pass
+    assert precious.read_text(encoding="utf-8") == "keep"

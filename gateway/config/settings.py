@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -78,9 +79,15 @@ def _listen(value: object) -> object:
 Address = Annotated[Listen, BeforeValidator(_listen)]
 
 
+def _present(path: Path) -> Path:
+    if not path.is_file():
+        raise ValueError(f"there is no file {path}")
+    return path
+
+
 class ServerTls(Strict):
-    certificate: RelativePath
-    key: RelativePath
+    certificate: Annotated[RelativePath, AfterValidator(_present)]
+    key: Annotated[RelativePath, AfterValidator(_present)]
 
 
 class NodeSettings(Strict):

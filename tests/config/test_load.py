@@ -70,6 +70,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         ),
         ("sinks: [{kind: cascade, id: c, url: 'http://h', token: {file: none.token}}]", "cannot read the secret file"),
         ("cameras_file: none.csv", "none.csv: cannot be read"),
+        ("http: {tls: {certificate: no.crt, key: no.key}}", "http.tls.certificate: there is no file"),
         ("http: 5", "http: a mapping of keys to values is accepted"),
         ("cameras: {id: a}", "cameras: a list is accepted"),
         ("cameras_file: [a]", "cameras_file: a path is accepted"),

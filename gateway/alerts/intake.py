@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.alerts import grading, linking
 from gateway.alerts.answers import answer
-from gateway.alerts.lifecycle import MAX_SNAPSHOTS
+from gateway.alerts.reading import MAX_SNAPSHOTS
 from gateway.alerts.register import Register
 from gateway.codec import optional_time, place_json, source_json
 from gateway.model import (

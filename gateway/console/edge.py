@@ -22,7 +22,9 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_ENDLESS = frozenset({"/api/v1/stream", "/cascade/v1/downlink"})  # how long a stream was open is no duration of a request
+_ENDLESS = frozenset(
+    {"/api/v1/stream", "/cascade/v1/downlink"}
+)  # how long a stream was open is no duration of a request
 
 
 class Edge:

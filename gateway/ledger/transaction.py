@@ -10,7 +10,7 @@ from typing import Any
 
 import apsw
 
-from gateway.alerts import lifecycle
+from gateway.alerts import causality, lifecycle
 from gateway.canonical import canonical_json
 from gateway.ledger import audit, rows
 from gateway.ledger.reader import IDEMPOTENT_FOR, SqliteReader
@@ -140,7 +140,7 @@ class SqliteTransaction(SqliteReader):
             heads += [] if entry.id in before.missing else [entry.id]
         else:
             entries = [line.entry for line in self.entries(entry.alert_id)]
-            alert, heads = lifecycle.fold(entries), lifecycle.heads(entries)
+            alert, heads = lifecycle.fold(entries), causality.heads(entries)
         missing = [id for id in before.missing if id != entry.id] + self._unknown(entry, before)
         self._rows(
             "UPDATE alert SET version = ?, feed = ?, heads = ?, missing = ? WHERE first = ?",

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.alerts import lifecycle
-from gateway.alerts.lifecycle import apply, fold, order, permitted
+from gateway.alerts import causality, reading
+from gateway.alerts.causality import order
+from gateway.alerts.lifecycle import apply, fold, permitted
 from gateway.model import Alert, Condition, Entry, Kind, PictureState, Status, Workflow
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -228,8 +229,8 @@ class TestPresses:
             )
             alert = apply(alert, entry)
         assert alert.count == 299
-        assert len(alert.detail["press_ids"]) == lifecycle.MAX_PRESS_IDS
-        assert len(alert.cameras[0].snapshots) == lifecycle.MAX_SNAPSHOTS
+        assert len(alert.detail["press_ids"]) == reading.MAX_PRESS_IDS
+        assert len(alert.cameras[0].snapshots) == reading.MAX_SNAPSHOTS
 
     def test_taken_back(self) -> None:
         low = raised()
@@ -392,10 +393,10 @@ class TestOrder:
 
     def test_heads_are_what_the_next_entry_has_to_follow(self) -> None:
         entries = [self.entry("a", "a"), self.entry("b", "a"), self.entry("c", "a", "gone")]
-        assert lifecycle.heads(entries) == ["b", "c"]
+        assert causality.heads(entries) == ["b", "c"]
         cycle = [self.entry("x", "y", "a"), self.entry("y", "x"), self.entry("z", "x")]
-        assert lifecycle.heads([*entries, *cycle]) == ["b", "c", "x", "y", "z"]
-        last = self.entry("last", *lifecycle.heads([*entries, *cycle]), node="a")
+        assert causality.heads([*entries, *cycle]) == ["b", "c", "x", "y", "z"]
+        last = self.entry("last", *causality.heads([*entries, *cycle]), node="a")
         assert self.ids(*entries, *cycle, last)[-1] == "last"
 
     def test_a_long_chain_and_a_long_cycle_neither_recurse_nor_hang(self) -> None:
@@ -514,7 +515,7 @@ def test_nothing_that_an_entry_says_raises(entries: list[Entry], action: str) ->
     assert alert == fold([*reversed(entries), *start.known.values()])
     assert alert is not None and alert.count >= 1
     known = [*start.known.values(), *entries]
-    last = Entry("last", "a1", "aaa", 1, tuple(lifecycle.heads(known)), AT, "x", action, None, {"disposition": "x"})
+    last = Entry("last", "a1", "aaa", 1, tuple(causality.heads(known)), AT, "x", action, None, {"disposition": "x"})
     assert apply(alert, last) == fold([*known, last])
     for entry in entries:
         alert = apply(alert, entry)

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import JSONResponse
 
-from gateway.alerts.lifecycle import order, permitted
+from gateway.alerts.causality import order
+from gateway.alerts.lifecycle import permitted
 from gateway.console.api.description import answers
 from gateway.console.api.paging import Cursor, Limit, page, unknown_cursor
 from gateway.console.api.schemas import Alert, AlertInList, Conflict, Page

@@ -104,7 +104,7 @@ def check(
     plan: Annotated[bool, typer.Option("--plan", help="Say what the node would run.")] = False,
 ) -> None:
     """Validate a configuration; every fault with file, line, key and what is accepted."""
-    from gateway.app import read_config
+    from gateway.commands import read_config
 
     loaded = read_config(config)
     for warning in loaded.warnings:
@@ -123,7 +123,7 @@ def check(
 @app.command()
 def schema() -> None:
     """Print the JSON Schema of the configuration."""
-    from gateway.app import config_schema
+    from gateway.commands import config_schema
 
     _say(json.dumps(config_schema(), indent=2, ensure_ascii=False))
 
@@ -152,7 +152,7 @@ def press(
     wait: Annotated[float, typer.Option(min=1, help="Seconds to wait for R2.")] = 15.0,
 ) -> int:
     """Press a terminal's button through the configured broker; print the time to R1 and R2."""
-    from gateway.app import broker_of
+    from gateway.commands import broker_of
     from gateway.lab.terminals import press_from_command_line
     from gateway.model import PRESS_KINDS
 
@@ -191,7 +191,7 @@ def bench_alarms(
 
 
 def _accounts(config: Path) -> "Accounts":
-    from gateway.app import open_accounts
+    from gateway.commands import open_accounts
 
     return open_accounts(config)
 
@@ -277,7 +277,7 @@ def token_revoke(name: str, config: ConfigFile) -> None:
 @audit.command("verify")
 def audit_verify(config: ConfigFile) -> int:
     """Check the hash chain of the ledger; exit 1 and the first broken line if it fails."""
-    from gateway.app import verify_audit
+    from gateway.commands import verify_audit
 
     broken = verify_audit(config)
     if broken is None:

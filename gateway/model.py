@@ -300,6 +300,7 @@ class Alert:
     assignee: str | None = None
     count: int = 1
     last_press_at: datetime | None = None
+    pictures_at: datetime | None = None  # the latest press that asked for pictures
     detail: Mapping[str, Any] = field(default_factory=dict)
     cameras: tuple[LinkedCamera, ...] = ()
     accepted_at: datetime | None = None

@@ -1,6 +1,1 @@
-"""MQTT terminals (3.1.1 and 5): presses in, answers out."""
-
-from adapters.mqtt.connection import MqttSource
-from adapters.mqtt.settings import MqttSettings
-
-__all__ = ["MqttSettings", "MqttSource"]
+"""MQTT terminals (3.1.1 and 5): presses in, answers out. presses.py and topics.py are pure; client.py is paho on our loop."""

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from gateway.model import Answer, ReplyTo, Stage
+from gateway.model import Alert, Answer, ReplyTo, Stage, Workflow
 from gateway.ports import PressRecord
 
 _TEXTS: Mapping[Stage, str] = {
@@ -12,6 +12,13 @@ _TEXTS: Mapping[Stage, str] = {
     Stage.ACCEPTED: "值班员已受理您的求助",
     Stage.CLOSED: "您的求助已处置完毕",
 }
+
+
+def stage_of(alert: Alert) -> Stage | None:
+    """The stage that the alert's handling has brought its presses to, or None while nobody has taken it."""
+    if alert.workflow is Workflow.CLOSED:
+        return Stage.CLOSED
+    return None if alert.accepted_at is None else Stage.ACCEPTED
 
 
 def answer(record: PressRecord, stage: Stage, node_id: str, at: datetime, *, reply_to: ReplyTo | None) -> Answer:

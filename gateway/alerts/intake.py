@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.alerts import grading, linking
-from gateway.alerts.answers import answer
+from gateway.alerts.answers import answer, stage_of
 from gateway.alerts.reading import MAX_SNAPSHOTS
 from gateway.alerts.register import Register
 from gateway.codec import optional_time, place_json, source_json
@@ -97,6 +97,10 @@ class Intake:
             )
             tx.remember_press(record, signal.press.payload_digest)
             self._answer(tx, record, Stage.RECEIVED, signal.press)
+            reached = None if joined is None else stage_of(joined.alert)
+            if reached is not None:  # somebody already sees to the alert that it joined
+                tx.raise_stage(record.terminal, record.press_id, record.alert_id, reached)
+                self._answer(tx, record, reached, signal.press)
         return accepted, tell
 
     def _same_press(self, tx: Transaction, signal: Signal, press: Press) -> PressRecord | None:
@@ -157,7 +161,7 @@ class Intake:
         alert = stored.alert
         detail = self._detail(signal)
         cameras: list[dict[str, Any]] = []
-        if not _full(alert) and self._pictures_are_old(tx, alert.id, signal.received_at):
+        if not _full(alert) and _pictures_are_old(alert, signal.received_at):
             terminal = self._register.terminal(signal.source.id)
             late = bool(detail.get("late"))
             number = alert.count + 1
@@ -173,13 +177,6 @@ class Intake:
         assert after is not None
         joined = after.alert
         return Accepted(alert.id, press_id, Stage.RECEIVED), lambda: events.press_joined(joined, press_id or "")
-
-    def _pictures_are_old(self, tx: Transaction, alert_id: str, now: datetime) -> bool:
-        for line in reversed(tx.entries(alert_id)):
-            data = line.entry.data
-            if line.entry.action in ("raised", "pressed") and data.get("base", data).get("cameras"):
-                return now - line.entry.at > FRESH_PICTURES_AFTER
-        return True
 
     def _detail(self, signal: Signal) -> dict[str, Any]:
         detail = dict(signal.detail)
@@ -263,6 +260,10 @@ class Intake:
         open_alerts = (tx.open_alert(terminal_id, kind, status) for kind in PRESS_KINDS for status in Status)
         ids = [stored.alert.id for stored in open_alerts if stored is not None]
         return max(ids, default=None)  # UUIDv7: the newest sorts last
+
+
+def _pictures_are_old(alert: Alert, now: datetime) -> bool:
+    return alert.pictures_at is None or now - alert.pictures_at > FRESH_PICTURES_AFTER
 
 
 def _full(alert: Alert) -> bool:

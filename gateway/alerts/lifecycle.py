@@ -180,8 +180,10 @@ def _pressed(alert: Alert, entry: Entry) -> Alert:
     ids = alert.detail.get("press_ids", [])
     if press_id is not None and len(ids) < reading.MAX_PRESS_IDS and press_id not in ids:
         alert = replace(alert, detail={**alert.detail, "press_ids": [*ids, press_id]})
-    cameras = reading.joined(alert.cameras, reading.linked_cameras(entry.data.get("cameras"), press=count))
-    return replace(alert, count=count, last_press_at=entry.at, cameras=cameras)
+    more = reading.linked_cameras(entry.data.get("cameras"), press=count)
+    if more:
+        alert = replace(alert, cameras=reading.joined(alert.cameras, more), pictures_at=entry.at)
+    return replace(alert, count=count, last_press_at=entry.at)
 
 
 def _withdrawn(alert: Alert, entry: Entry) -> Alert:

@@ -1,11 +1,14 @@
 """What an entry sets in motion, inside the transaction that writes it: so whatever is owed is on disk with its reason."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
-from gateway.alerts.answers import answer
-from gateway.model import Alert, Entry, Forwarding, Lane, Parcel, ParcelDraft, Receipt, Stage, Workflow
+from gateway.alerts.answers import answer, stage_of
+from gateway.model import Entry, Forwarding, Lane, Parcel, ParcelDraft, Receipt, Stage
 from gateway.ports import Clock, FeedEntry, PressRecord, StoredAlert, Transaction
 
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_HANDLING = frozenset({"acknowledge", "dispatch", "arrive", "close"})  # what can bring a press to a further stage
 _ALARM_ACTIONS = frozenset({"raised", "pressed", "withdrawn"})
 
 
@@ -30,11 +33,12 @@ class Reactions:
         for sink in self._uppers:
             if sink != via:
                 tx.post(ParcelDraft(sink, lane_of(fed.entry.action), entry_id=fed.entry.id))
-        if stored is not None and stored.alert.node == self._node_id and stored.alert.source.type == "terminal":
-            stage = _stage(stored.alert)
-            if stage is not None:
-                for record in tx.presses(stored.alert.id):
-                    self._tell(tx, record, stage)
+        if stored is None or fed.entry.action not in _HANDLING or stored.alert.node != self._node_id:
+            return
+        stage = stage_of(stored.alert)
+        if stage is not None:
+            for record in tx.presses(stored.alert.id):
+                self._tell(tx, record, stage)
 
     def settle(self, tx: Transaction, parcel: Parcel, receipt: Receipt | None) -> None:
         """R2: the upper node's receipt is kept, and the presser is told."""
@@ -45,10 +49,12 @@ class Reactions:
             tx.note_forwarding(entry.alert_id, Forwarding(parcel.sink, receipt.committed_at, receipt.seq))
         if entry.node != self._node_id or entry.action not in ("raised", "pressed"):
             return
-        pressed = _press_id(entry)
-        for record in tx.presses(entry.alert_id):
-            if record.press_id == pressed:
-                self._tell(tx, record, Stage.FORWARDED)
+        press_id = _press_id(entry)
+        if press_id is None:
+            return
+        record = tx.press(entry.actor.removeprefix("terminal/"), press_id, _EVER)
+        if record is not None and record.alert_id == entry.alert_id:
+            self._tell(tx, record, Stage.FORWARDED)
 
     def _tell(self, tx: Transaction, record: PressRecord, stage: Stage) -> None:
         if record.stage.rank >= stage.rank:
@@ -56,12 +62,6 @@ class Reactions:
         tx.raise_stage(record.terminal, record.press_id, record.alert_id, stage)
         told = answer(record, stage, self._node_id, self._clock.now(), reply_to=record.reply_to)
         tx.post(ParcelDraft(record.source, Lane.ALARM, answer=told))
-
-
-def _stage(alert: Alert) -> Stage | None:
-    if alert.workflow is Workflow.CLOSED:
-        return Stage.CLOSED
-    return None if alert.accepted_at is None else Stage.ACCEPTED
 
 
 def _press_id(entry: Entry) -> str | None:

@@ -44,6 +44,7 @@ def raised(entry: Entry) -> Alert:
     if "press_ids" in detail:
         ids = [id for id in _sequence(detail["press_ids"]) if text(id, MAX_TEXT) is not None]
         detail["press_ids"] = ids[:MAX_PRESS_IDS]
+    cameras = joined((), linked_cameras(base.get("cameras"), press=1))
     return Alert(
         id=entry.alert_id,
         node=entry.node,
@@ -67,7 +68,8 @@ def raised(entry: Entry) -> Alert:
         device_time=_time(base.get("device_time")),
         last_press_at=raised_at if press else None,
         detail=detail,
-        cameras=joined((), linked_cameras(base.get("cameras"), press=1)),
+        cameras=cameras,
+        pictures_at=raised_at if cameras else None,
     )
 
 

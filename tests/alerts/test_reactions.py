@@ -82,3 +82,12 @@ async def test_what_came_from_below_goes_up_and_answers_nobody_here(house: Any) 
     assert [parcel.content.node for parcel in await house.parcels(Lane.ALARM)] == ["village", "town"]
     await act(house, alert_id, "acknowledge")
     assert await house.answers() == told
+
+
+async def test_a_press_that_joins_an_accepted_alert_hears_that_somebody_sees_to_it(house: Any) -> None:
+    accepted = await house.intake.emit(house.press("p1"))
+    await act(house, accepted.alert_id, "acknowledge")
+    await house.intake.emit(house.press("p2"))
+    assert (await house.answers())[-2:] == [("p2", "received"), ("p2", "accepted")]
+    again = await house.intake.emit(house.press("p2"))
+    assert again.stage.value == "accepted"

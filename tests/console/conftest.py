@@ -130,7 +130,10 @@ class House:
             "title": f"SOS {terminal}",
             "device_time": None,
             "raised_at": now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "detail": {"press_ids": ["p1"]},
+            "detail": {
+                "press_ids": ["p1"],
+                "household": {"name": "王家", "phone": "13800000000", "address": "三组7号"},
+            },
             "cameras": [
                 {
                     "id": "cam-street",

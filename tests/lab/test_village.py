@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import read_config
+from gateway.commands import read_config
 from gateway.lab.mqtt_link import Login
 from gateway.lab.nodes import NodePair, Plan, _yaml
 from gateway.lab.village import camera_settings, terminal_settings

@@ -14,7 +14,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from adapters.mqtt import MqttSettings, MqttSource
+from adapters.mqtt.connection import MqttSource
+from adapters.mqtt.settings import MqttSettings
 from gateway.model import Accepted, Signal, Stage, utc_now
 
 DEADLINE = 20.0

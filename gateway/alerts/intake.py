@@ -1,5 +1,6 @@
 """Signals in, alerts out: decides, inside one ledger transaction, whether a press is new, joins, or is the same again."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -37,6 +38,7 @@ from gateway.ports import Clock, Ledger, PressRecord, StoredAlert, Transaction
 SAME_PRESS_WITHIN = timedelta(hours=24)
 SAME_PAYLOAD_WITHIN = timedelta(minutes=10)
 FRESH_PICTURES_AFTER = timedelta(seconds=10)
+_TOLD_AFTER_S = 0.02
 _CLOCK_UNSET_BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
 
 
@@ -68,7 +70,8 @@ class Intake:
         accepted, tell = await self._ledger.write(lambda tx: self._take(tx, signal))
         if signal.source.type == "terminal":
             self._register.seen(signal.source.id, signal.received_at, pressed=True)
-        tell()
+        # the receipt to the household goes before the line in our log
+        asyncio.get_running_loop().call_later(_TOLD_AFTER_S, tell)
         return accepted
 
     async def withdraw(self, terminal_id: str, press_id: str | None) -> None:
@@ -139,10 +142,15 @@ class Intake:
             # the county calls back too, and has no register of its own for this household
             detail["household"] = asdict(terminal.household)
         cameras = self._cameras(tx, alert_id, signal, terminal, place, press=1, late=bool(detail.get("late")))
+        kind, severity, status = (
+            signal.kind.value,
+            grading.severity(signal.kind, self._policy.grading),
+            signal.status.value,
+        )
         base = {
-            "kind": signal.kind.value,
-            "severity": grading.severity(signal.kind, self._policy.grading),
-            "status": signal.status.value,
+            "kind": kind,
+            "severity": severity,
+            "status": status,
             "source": source_json(source),
             "place": place_json(place),
             "title": grading.title(signal.kind, source.name or source.id),
@@ -152,10 +160,8 @@ class Intake:
             "cameras": cameras,
         }
         tx.append(Draft(alert_id, "raised", _actor(signal), signal.received_at, data={"base": base}))
-        stored = tx.alert(alert_id)
-        assert stored is not None
-        alert = stored.alert
-        return Accepted(alert_id, press_id, Stage.RECEIVED), lambda: events.alert_raised(alert)
+        accepted = Accepted(alert_id, press_id, Stage.RECEIVED)
+        return accepted, lambda: events.alert_raised(alert_id, kind, severity, status, source)
 
     def _join(self, tx: Transaction, signal: Signal, press_id: str | None, stored: StoredAlert) -> tuple[Accepted, Any]:
         alert = stored.alert
@@ -173,10 +179,8 @@ class Intake:
             "cameras": cameras,
         }
         tx.append(Draft(alert.id, "pressed", _actor(signal), signal.received_at, data=data))
-        after = tx.alert(alert.id)
-        assert after is not None
-        joined = after.alert
-        return Accepted(alert.id, press_id, Stage.RECEIVED), lambda: events.press_joined(joined, press_id or "")
+        accepted = Accepted(alert.id, press_id, Stage.RECEIVED)
+        return accepted, lambda: events.press_joined(alert.id, alert.count + 1, signal.source.id, press_id or "")
 
     def _detail(self, signal: Signal) -> dict[str, Any]:
         detail = dict(signal.detail)

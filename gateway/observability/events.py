@@ -3,7 +3,7 @@
 First failure WARNING, repeats DEBUG, recovery once: callers pass ``first`` where an event can repeat.
 """
 
-from gateway.model import Alert, Lane
+from gateway.model import Lane, SourceRef
 from gateway.observability import metrics
 from gateway.observability.logs import logger
 
@@ -14,23 +14,21 @@ _ledger = logger("ledger")
 _supervision = logger("supervision")
 
 
-def alert_raised(alert: Alert) -> None:
-    metrics.alerts_received.labels(alert.kind, str(alert.severity)).inc()
+def alert_raised(alert_id: str, kind: str, severity: int, status: str, source: SourceRef) -> None:
+    metrics.alerts_received.labels(kind, str(severity)).inc()
     _alerts.info(
         "alert raised",
-        alert=alert.id,
-        kind=alert.kind,
-        severity=alert.severity,
-        source=alert.source.id,
-        known=alert.source.known,
-        status=alert.status,
+        alert=alert_id,
+        kind=kind,
+        severity=severity,
+        source=source.id,
+        known=source.known,
+        status=status,
     )
 
 
-def press_joined(alert: Alert, press_id: str) -> None:
-    _alerts.info(
-        "press joined its open alert", alert=alert.id, count=alert.count, source=alert.source.id, press=press_id
-    )
+def press_joined(alert_id: str, count: int, source_id: str, press_id: str) -> None:
+    _alerts.info("press joined its open alert", alert=alert_id, count=count, source=source_id, press=press_id)
 
 
 def press_repeated(alert_id: str, kind: str, source_id: str, press_id: str) -> None:

@@ -170,6 +170,9 @@ def rtsp() -> Connect:
     return connect
 
 
+_NICE = 2  # an alarm in the core goes before a picture; the decoder child is five below that
+
+
 def main(connect: Connect | None = None) -> int:
     """Run a worker until it is stopped; the exit code. ``connect`` is for tests."""
     parser = argparse.ArgumentParser(
@@ -183,6 +186,7 @@ def main(connect: Connect | None = None) -> int:
     parser.add_argument("--ring-seconds", type=float, default=MAX_AGE_S, metavar="S", help="age limit of the ring")
     arguments = parser.parse_args()
     os.umask(0o077)
+    os.nice(_NICE)
     configure(os.environ.get("GATEWAY_LOG_LEVEL", "INFO"))
     try:
         listener = listen(arguments.socket)

@@ -59,21 +59,36 @@ async def _run(path: Path, settings: Settings) -> None:
     try:
         await _own(ledger, settings.node.id, settings.data_dir)
         node = Node(settings, ledger, reactions, clock)
-        loop.add_signal_handler(signal.SIGHUP, lambda: loop.create_task(_reload(path, node)))
+        asked = asyncio.Event()
+        loop.add_signal_handler(signal.SIGHUP, asked.set)
+        reloading = loop.create_task(_reload_when(asked, path, node), name="reload")
         await node.run(stop)
+        reloading.cancel()
     finally:
         await ledger.close()
 
 
 async def _own(ledger: SqliteLedger, node_id: str, data_dir: Path) -> None:
-    """A ledger is one node's for ever: its entries are numbered and signed with that name."""
+    """A ledger is one node's for ever: its entries are numbered under that name."""
     owner = await ledger.read(lambda reader: reader.bookmark("node"))
     if owner is None:
+        if any((data_dir / "media").glob("??")):
+            _log.critical(
+                "the ledger is empty, but pictures of an earlier one are here: was it deleted? restore it from a backup",
+                data_dir=str(data_dir),
+            )
         await ledger.write(lambda tx: tx.set_bookmark("node", node_id))
     elif owner != node_id:
         raise UsageError(
             f"node.id is {node_id}, but {data_dir} holds the ledger of node {owner}; set node.id back, or name another data_dir"
         )
+
+
+async def _reload_when(asked: asyncio.Event, path: Path, node: Node) -> None:
+    while True:
+        await asked.wait()
+        asked.clear()
+        await _reload(path, node)
 
 
 async def _reload(path: Path, node: Node) -> None:

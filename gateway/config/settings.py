@@ -214,11 +214,17 @@ class VideoSettings(Strict):
     ring_mib: int = Field(256, ge=8)
 
 
+def _named(value: object) -> object:
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("name a directory of the node's own, such as ./var/NODE")
+    return value
+
+
 class Settings(Strict):
     """One node. ``sources`` and ``sinks`` hold the adapters' own settings types."""
 
     node: NodeSettings
-    data_dir: RelativePath
+    data_dir: Annotated[RelativePath, BeforeValidator(_named)]
     http: HttpSettings = HttpSettings()
     metrics: MetricsSettings | None = None
     sources: tuple[Any, ...] = ()

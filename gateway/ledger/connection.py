@@ -61,6 +61,10 @@ def open_writer(path: Path) -> apsw.Connection:
     return connection
 
 
+# growing the shared-memory file fails as an I/O error, though what it lacks is room
+_NO_ROOM = frozenset({apsw.SQLITE_IOERR_SHMSIZE, apsw.SQLITE_IOERR_SHMMAP})
+
+
 def open_reader(path: Path) -> apsw.Connection:
     """A read-only connection; it never writes, not even a checkpoint."""
     try:
@@ -75,7 +79,7 @@ def open_reader(path: Path) -> apsw.Connection:
 
 def in_words(error: Exception) -> str:
     """What an error of the ledger means for the person who has to mend it."""
-    if isinstance(error, apsw.FullError):
+    if isinstance(error, apsw.FullError) or getattr(error, "extendedresult", 0) in _NO_ROOM:
         return "the disk is full; free some space"
     if isinstance(error, apsw.BusyError | apsw.LockedError):
         return "another program holds the ledger's lock; close it"

@@ -31,6 +31,8 @@ _CHECKPOINT_ALWAYS = 32_000
 # A commit takes milliseconds, and seconds on a disk in distress. After this long the node says that it is not ready.
 _HANGS = 10.0
 
+_TRY_AGAIN = 2.0
+
 Outcome = tuple["asyncio.Future[Any]", Any, BaseException | None]
 Told = Callable[[Sequence[Outcome], Iterable[str]], None]
 
@@ -79,6 +81,8 @@ class Writer:
             self._since = time.monotonic()
             if jobs:
                 self._told(*self._write(jobs))
+            elif not ending and self._patience() is not None:
+                self._try_disk()
             self._checkpoint(ending)
             self._since = None
         if self._latched:
@@ -90,7 +94,7 @@ class Writer:
     def _next_group(self) -> tuple[list[Job], bool]:
         jobs: list[Job] = []
         try:
-            job = self._queue.get()
+            job = self._queue.get(timeout=self._patience())
             while job is not None:
                 jobs.append(job)
                 if len(jobs) == _GROUP:
@@ -99,6 +103,21 @@ class Writer:
         except queue.Empty:
             return jobs, False
         return jobs, True
+
+    def _patience(self) -> float | None:
+        """Seconds to wait for work: after a passing fault the disk is tried by itself, for ``/readyz`` must not stay
+        red because nobody happens to write."""
+        return _TRY_AGAIN if self._fault is not None and not self._latched else None
+
+    def _try_disk(self) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            self._connection.execute("INSERT OR REPLACE INTO bookmark (name, value) VALUES ('disk', ?)", ("x" * 4096,))
+            self._connection.execute("COMMIT")
+        except DISK_ERRORS as error:
+            self._failed(error)
+        else:
+            self._succeeded()
 
     def _write(self, jobs: Sequence[Job]) -> tuple[Sequence[Outcome], Iterable[str]]:
         if self._latched:

@@ -99,6 +99,11 @@ def test_what_is_no_mapping_in_utf8_is_refused(tmp_path: Path, content: bytes, e
         load(path, sources=SOURCES, sinks=SINKS)
 
 
+def test_an_empty_data_dir_is_refused(tmp_path: Path) -> None:
+    (fault,) = faults(tmp_path, 'node: {id: a}\ndata_dir: ""\n')
+    assert fault == "2: data_dir: name a directory of the node's own, such as ./var/NODE"
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no such file"):
         load(tmp_path / "none.yaml", sources=SOURCES, sinks=SINKS)

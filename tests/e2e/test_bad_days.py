@@ -83,3 +83,13 @@ def test_a_missing_configuration_is_said() -> None:
     assert done.returncode == 2
     assert "/nowhere/node.yaml: there is no such file" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_ledger_belongs_to_one_node_id(town) -> None:  # type: ignore[no-untyped-def]
+    town.county.start()
+    assert town.county.stop() == 0
+    text = town.county.config.read_text(encoding="utf-8").replace("id: dazhu", "id: other")
+    town.county.config.write_text(text, encoding="utf-8")
+    done = town.county.command("run")
+    assert done.returncode == 2
+    assert "holds the ledger of node dazhu" in done.stderr

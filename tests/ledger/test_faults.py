@@ -123,6 +123,22 @@ async def test_a_full_disk_fails_its_group_and_the_ledger_recovers(
     assert verify_file(tmp_path / "ledger.db").broken is None
 
 
+async def test_a_disk_with_room_again_is_noticed_though_nobody_writes(
+    disk: FaultyDisk, opener: Opener, draft: Callable[..., Draft], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.ledger.writer._TRY_AGAIN", 0.05)
+    ledger = await opener()
+    await write(ledger, draft())
+    disk.on_write = apsw.FullError("injected")
+    with pytest.raises(StoreFailed):
+        await write(ledger, draft())
+    assert ledger.fault() is not None
+    disk.on_write = None
+    async with asyncio.timeout(20):
+        while ledger.fault() is not None:
+            await asyncio.sleep(0.02)
+
+
 async def test_a_full_disk_in_the_middle_of_a_work_fails_all_of_the_group(
     opener: Opener, draft: Callable[..., Draft]
 ) -> None:

@@ -38,7 +38,9 @@ audit = typer.Typer(help="The record of who did and saw what.", no_args_is_help=
 app.add_typer(users, name="user")
 app.add_typer(tokens, name="token")
 app.add_typer(bench, name="bench")
+lab = typer.Typer(help="Simulated devices for tests and benchmarks.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
+app.add_typer(lab, name="lab")
 
 ConfigFile = Annotated[Path, typer.Option("-c", "--config", metavar="FILE", help="The node's configuration file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -185,6 +187,20 @@ def bench_alarms(
     from gateway.lab.bench_alarms import run_bench_alarms
 
     return run_bench_alarms(as_json, presses=presses, rate=rate)
+
+
+@lab.command("cameras")
+def lab_cameras(
+    count: Annotated[int, typer.Option("--count", min=1, max=5000, help="How many.")] = 3,
+    clip: Annotated[
+        bool, typer.Option("--clip", help="One 1080p clip for all, encoded once; else live scenes.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="RTSP port on loopback; 0 takes a free one.")] = 0,
+) -> int:
+    """Simulated RTSP cameras at /cam/N/main and /cam/N/sub, until Ctrl-C."""
+    from gateway.lab.cameras import Park, run_lab_cameras
+
+    return run_lab_cameras(Park(cameras=count, live=not clip, port=port))
 
 
 # ------------------------------------------------------------------------------------------------ users and tokens

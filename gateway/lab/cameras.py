@@ -109,7 +109,7 @@ def run_lab_cameras(park: Park, *, leashed: bool = False) -> int:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="gateway lab cameras", description="Simulated RTSP cameras.")
+    parser = argparse.ArgumentParser(prog="python -m gateway.lab.cameras", description="Simulated RTSP cameras.")
     parser.add_argument("--cameras", type=int, default=3)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)

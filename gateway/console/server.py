@@ -19,6 +19,7 @@ _BACKLOG = 512
 _CONNECTIONS = 1000  # below the usual limit of 1,024 open files; one more is told 503
 _KEEP_ALIVE_S = 65  # above the 60 s that reverse proxies keep a connection, so that it is they who close it
 _FIRST_REQUEST_S = 30.0
+_SILENT_OF_ONE = 100  # connections of one address that have asked nothing yet: one host cannot take every place
 _HEADER_BYTES = 64 * 1024
 _GRACE_S = 3.0
 
@@ -187,11 +188,19 @@ class _Server(uvicorn.Server):
 
 
 class _Connection(H11Protocol):
-    """uvicorn waits for ever for a connection's first request; this does not."""
+    """uvicorn waits for ever for a connection's first request; this does not, and not for many of one address."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if self._silent_of_this_address() > _SILENT_OF_ONE:
+            transport.abort()
+            return
         self.loop.call_later(_FIRST_REQUEST_S, self._close_if_silent)
+
+    def _silent_of_this_address(self) -> int:
+        host = self.client[0] if self.client else None
+        fellows = (one for one in self.connections if isinstance(one, _Connection))
+        return sum(one.cycle is None and one.client is not None and one.client[0] == host for one in fellows)
 
     def _close_if_silent(self) -> None:
         if self.cycle is None and not self.transport.is_closing():

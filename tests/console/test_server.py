@@ -252,3 +252,20 @@ async def test_metrics_have_a_listener_of_their_own(serving) -> None:
             assert (await answer.text()).endswith("# EOF\n")
         async with http.get("/elsewhere") as answer:
             assert answer.status == 404
+
+
+async def test_one_address_cannot_take_every_place_by_saying_nothing(serving, monkeypatch) -> None:
+    monkeypatch.setattr("gateway.console.server._CONNECTIONS", 40)
+    monkeypatch.setattr("gateway.console.server._SILENT_OF_ONE", 20)
+    server = await serving(hello)
+    silent = [await asyncio.open_connection("127.0.0.1", server.port, local_addr=("127.0.0.2", 0)) for _ in range(60)]
+    for _, writer in silent:
+        writer.write(b"GET / HTTP/1.1\r\n")  # and no more
+    cut = [reader for reader, _ in silent]
+    async with asyncio.timeout(20):
+        while sum(reader.at_eof() or reader.exception() is not None for reader in cut) < 30:
+            await asyncio.sleep(0.02)
+    async with aiohttp.ClientSession() as http, http.get(server.url) as answer:
+        assert answer.status == 200
+    for _, writer in silent:
+        writer.close()

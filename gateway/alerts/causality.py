@@ -13,6 +13,18 @@ def order(entries: Iterable[Entry]) -> list[Entry]:
     return sorted(known.values(), key=lambda entry: (depth[entry.id], entry.node, entry.seq, entry.id))
 
 
+def unseen_by(author: Entry, entries: Iterable[Entry]) -> list[Entry]:
+    """Those of ``entries`` that the author of ``author`` had not seen when it was written: all but its ancestors."""
+    known = {entry.id: entry for entry in entries}
+    seen, stack = {author.id}, list(author.parents)
+    while stack:
+        id = stack.pop()
+        if id not in seen and id in known:
+            seen.add(id)
+            stack.extend(known[id].parents)
+    return [entry for id, entry in known.items() if id not in seen]
+
+
 def heads(entries: Iterable[Entry]) -> list[str]:
     """The ids that a new entry has to name as parents to follow all of these: those that none of them names, and those
     on forged cycles, which name each other."""

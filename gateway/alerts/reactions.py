@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from gateway.alerts.answers import answer, stage_of
-from gateway.model import Entry, Forwarding, Lane, Parcel, ParcelDraft, Receipt, Stage
+from gateway.alerts.causality import unseen_by
+from gateway.model import Draft, Entry, Forwarding, Lane, Parcel, ParcelDraft, Receipt, Stage
 from gateway.ports import Clock, FeedEntry, PressRecord, StoredAlert, Transaction
 
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
-_HANDLING = frozenset({"acknowledge", "dispatch", "arrive", "close"})  # what can bring a press to a further stage
+_ENDINGS = frozenset({"close", "cancel"})
+_HANDLING = frozenset({"acknowledge", "dispatch", "arrive"}) | _ENDINGS  # what can bring a press to a further stage
 _ALARM_ACTIONS = frozenset({"raised", "pressed", "withdrawn"})
 
 
@@ -35,10 +37,21 @@ class Reactions:
                 tx.post(ParcelDraft(sink, lane_of(fed.entry.action), entry_id=fed.entry.id))
         if stored is None or fed.entry.action not in _HANDLING or stored.alert.node != self._node_id:
             return
+        if fed.entry.action in _ENDINGS and self._reopened(tx, fed.entry):
+            return
         stage = stage_of(stored.alert)
         if stage is not None:
             for record in tx.presses(stored.alert.id):
                 self._tell(tx, record, stage)
+
+    def _reopened(self, tx: Transaction, ending: Entry) -> bool:
+        """Somebody pressed again while, elsewhere, the alert was being closed: that press must not end unheard."""
+        entries = [line.entry for line in tx.entries(ending.alert_id)]
+        if not any(entry.action == "pressed" for entry in unseen_by(ending, entries)):
+            return False
+        comment = "another press came that whoever ended this had not seen"
+        tx.append(Draft(ending.alert_id, "reopen", "gateway", self._clock.now(), comment=comment))
+        return True
 
     def settle(self, tx: Transaction, parcel: Parcel, receipt: Receipt | None) -> None:
         """R2: the upper node's receipt is kept, and the presser is told."""

@@ -91,3 +91,29 @@ async def test_a_press_that_joins_an_accepted_alert_hears_that_somebody_sees_to_
     assert (await house.answers())[-2:] == [("p2", "received"), ("p2", "accepted")]
     again = await house.intake.emit(house.press("p2"))
     assert again.stage.value == "accepted"
+
+
+async def close_from_above(house: Any, alert_id: str, *seen: str) -> None:
+    entry = Entry(uuid7(), alert_id, "dazhu", 1, seen, house.clock.now(), "li", "close", None, {"disposition": "real"})
+    await house.ledger.write(lambda tx: tx.admit(entry, "county", entry_digest(entry)))
+
+
+async def test_a_press_that_the_closing_above_had_not_seen_opens_the_alert_again(house: Any) -> None:
+    accepted = await house.intake.emit(house.press("p1"))
+    (raised,) = await house.ledger.read(lambda reader: reader.entries(accepted.alert_id))
+    await house.intake.emit(house.press("p2"))  # while the county, which has only seen p1, closes it
+    await close_from_above(house, accepted.alert_id, raised.entry.id)
+    assert (await house.alert(accepted.alert_id)).workflow.value == "new"
+    assert "closed" not in {stage for _, stage in await house.answers()}
+    reopened = (await house.ledger.read(lambda reader: reader.entries(accepted.alert_id)))[-1].entry
+    assert (reopened.action, reopened.actor) == ("reopen", "gateway")
+    assert "reopen" in [parcel.content.action for parcel in await house.parcels(Lane.UPDATE)]
+
+
+async def test_a_closing_that_has_seen_every_press_stands(house: Any) -> None:
+    accepted = await house.intake.emit(house.press("p1"))
+    await house.intake.emit(house.press("p2"))
+    *_, last = await house.ledger.read(lambda reader: reader.entries(accepted.alert_id))
+    await close_from_above(house, accepted.alert_id, last.entry.id)
+    assert (await house.alert(accepted.alert_id)).workflow.value == "closed"
+    assert {("p1", "closed"), ("p2", "closed")} <= set(await house.answers())

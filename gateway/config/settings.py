@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from gateway.model import (
-    PRESS_KINDS,
     Camera,
     Credential,
     Household,
@@ -235,6 +234,3 @@ class Settings(Strict):
     sinks: tuple[Any, ...] = ()
     alerts: AlertSettings = AlertSettings()
     video: VideoSettings = VideoSettings()
-
-
-PRESS_KIND_NAMES = tuple(sorted(PRESS_KINDS))

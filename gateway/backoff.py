@@ -2,6 +2,8 @@
 
 import random
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 
 @dataclass(slots=True)
@@ -26,3 +28,17 @@ class Backoff:
 
     def reset(self) -> None:
         self.failures = 0
+
+
+def retry_after(value: str, now: datetime, longest: float) -> float | None:
+    """A Retry-After (RFC 9110 §10.2.3) in seconds from ``now``, at most ``longest``; None where it says nothing."""
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        return min(float(value[:9]), longest)
+    try:
+        moment = parsedate_to_datetime(value[:64])
+    except (ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return min(max((moment - now).total_seconds(), 0.0), longest)

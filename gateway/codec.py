@@ -1,12 +1,13 @@
 """The JSON forms of entries and the values in them: what the ledger stores, the cascade sends and the API shows."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.canonical import canonical_json, sha256_hex
-from gateway.model import Entry, Place, SourceRef, rfc3339
+from gateway.model import Consent, Entry, Mask, Place, SourceRef, rfc3339
 
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 _MAX_ID = 128
@@ -60,6 +61,15 @@ def place_json(place: Place) -> dict[str, Any]:
 
 def source_json(source: SourceRef) -> dict[str, Any]:
     return {"type": source.type, "id": source.id, "name": source.name, "known": source.known}
+
+
+def masks_json(masks: Iterable[Mask]) -> list[list[list[float]]]:
+    return [[list(corner) for corner in mask] for mask in masks]
+
+
+def consent_json(consent: Consent) -> dict[str, Any]:
+    until = None if consent.until is None else consent.until.isoformat()
+    return {"given_by": consent.given_by, "given_on": consent.given_on.isoformat(), "until": until}
 
 
 def optional_time(at: datetime | None) -> str | None:

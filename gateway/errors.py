@@ -9,11 +9,14 @@ GatewayError                 a sentence for a person: what is wrong, where, what
 │   └── StoreFailed          the ledger could not commit: nothing was acknowledged
 ├── DeviceError              a device answered wrongly, or not at all
 │   ├── Unreachable          no connection, or silence past a deadline
+│   │   └── Busy             it has no session left for us; carries how long to wait
 │   ├── ProtocolFault        it said something that the standard does not allow
+│   │   └── NotSpoken        well-formed, but a codec or transport that this adapter does not speak
 │   └── AuthFailed           it refused our credential: stop trying until the credential changes
 ├── NotAllowed               a step the alert's present state does not permit     → HTTP 409
 └── delivery verdicts, raised by sinks
     ├── TryLater             not now; carries how long to wait, if the receiver said so
+    │   └── TurnedAway       this one, by somebody on the way: it alone waits, longer each time
     └── Refused              never: the receiver will not take this one; it is parked
 """
 
@@ -60,8 +63,20 @@ class Unreachable(DeviceError):
     """No connection, or silence past a deadline."""
 
 
+class Busy(Unreachable):
+    """The device has no session or no bandwidth left for us. ``after``: seconds until its stale sessions have ended."""
+
+    def __init__(self, reason: str, after: float) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
 class ProtocolFault(DeviceError):
     """The peer said something that the standard does not allow and that we cannot read around."""
+
+
+class NotSpoken(ProtocolFault):
+    """What the device offers is sound, but not spoken by this adapter: another one may (MJPEG, multicast)."""
 
 
 class AuthFailed(DeviceError):
@@ -81,6 +96,13 @@ class TryLater(GatewayError):
     def __init__(self, reason: str, after: float | None = None) -> None:
         super().__init__(reason)
         self.after = after
+
+
+class TurnedAway(TryLater):
+    """The parcel was refused in words that are not the receiver's own: a proxy or a login page stands on the way.
+
+    It is never parked for that. Where others get through meanwhile, it alone waits, longer each time.
+    """
 
 
 class Refused(GatewayError):

@@ -5,9 +5,8 @@ import time
 from collections import Counter
 
 from gateway.alerts.register import Register
-from gateway.model import CameraState
 from gateway.observability import metrics
-from gateway.ports import Ledger, VideoService
+from gateway.ports import Ledger
 
 _EVERY_S = 5.0
 _LAG_PROBE_S = 0.1
@@ -16,11 +15,9 @@ _LAG_PROBE_S = 0.1
 class Gauges:
     """Keeps the gauges true while it runs."""
 
-    def __init__(self, ledger: Ledger, video: VideoService, register: Register, *, per_camera: bool) -> None:
+    def __init__(self, ledger: Ledger, register: Register) -> None:
         self._ledger = ledger
-        self._video = video
         self._register = register
-        self._per_camera = per_camera
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -38,7 +35,6 @@ class Gauges:
     async def _look(self) -> None:
         await self._queues()
         await self._open_alerts()
-        self._cameras()
         self._terminals()
 
     async def _queues(self) -> None:
@@ -63,19 +59,6 @@ class Gauges:
         for severity in range(1, 5):
             at = oldest.get(severity)
             metrics.alert_oldest_unacknowledged.labels(str(severity)).set(0 if at is None else at.timestamp())
-
-    def _cameras(self) -> None:
-        states = Counter(health.state for health in self._video.all_health())
-        for state in CameraState:
-            metrics.cameras.labels(state.value).set(states[state])
-        if not self._per_camera:
-            return
-        for gauge in (metrics.camera_up, metrics.camera_last_keyframe):
-            gauge.clear()
-        for health in self._video.all_health():
-            metrics.camera_up.labels(health.camera_id).set(health.state is CameraState.ONLINE)
-            if health.last_keyframe_at is not None:
-                metrics.camera_last_keyframe.labels(health.camera_id).set(health.last_keyframe_at.timestamp())
 
     def _terminals(self) -> None:
         names = {True: "online", False: "offline", None: "unknown"}

@@ -51,3 +51,20 @@ def _close_to_others(data_dir: Path) -> None:
             f"data_dir {data_dir} holds other files, and other users may enter it; name a directory of the gateway's own"
         )
     data_dir.chmod(0o700)
+
+
+def holder(data_dir: Path) -> int | None:
+    """The process that holds the lock of ``data_dir``, as the kernel says; None where no gateway runs (or none that this
+    process may see)."""
+    try:
+        status = (data_dir / "lock").stat()
+        lines = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    inode = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    for line in lines:
+        # "3: FLOCK  ADVISORY  WRITE 1234 fe:01:5678 0 EOF"; a waiting one has "->" in its second place
+        parts = line.split()
+        if parts[1] == "FLOCK" and parts[5] == inode and int(parts[4]) > 0:
+            return int(parts[4])
+    return None

@@ -15,6 +15,11 @@ def schema_steps() -> dict[int, str]:
     return {int(file.name.removesuffix(".sql")): file.read_text(encoding="utf-8") for file in files}
 
 
+def newest_step() -> int:
+    """The schema that this program writes."""
+    return max(schema_steps())
+
+
 def migrate(connection: apsw.Connection, steps: Mapping[int, str]) -> int:
     """Bring the database to the newest step and return its number.
 

@@ -90,7 +90,11 @@ COLUMNS = {
 
 
 class TestTampered:
-    @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        max_examples=120,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
     @given(st.data())
     def test_every_changed_byte_is_found(self, whole: Path, data: st.DataObject) -> None:
         table = data.draw(st.sampled_from(["entry", "audit", "chain"]))

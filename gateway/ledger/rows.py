@@ -7,7 +7,24 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from gateway.model import Alert, Answer, Entry, Lane, Parcel, PictureTask, ReplyTo, Stage
+from gateway.model import (
+    Alert,
+    Answer,
+    Cause,
+    ClipTask,
+    Entry,
+    Lane,
+    Notice,
+    OutageMember,
+    OutboxItem,
+    Parcel,
+    PictureTask,
+    PlannedWork,
+    ReplyTo,
+    Stage,
+    TerminalState,
+    Timer,
+)
 from gateway.ports import AuditRecord, FeedEntry, PressRecord
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -15,8 +32,10 @@ _MILLISECOND = timedelta(milliseconds=1)
 _ENTRY: TypeAdapter[Entry] = TypeAdapter(Entry)
 _ALERT: TypeAdapter[Alert] = TypeAdapter(Alert)
 _AUDIT: TypeAdapter[AuditRecord] = TypeAdapter(AuditRecord)
+_WORK: TypeAdapter[PlannedWork] = TypeAdapter(PlannedWork)
 
 ENTRY_COLUMNS = "position, committed_at, body"
+MEMBER_COLUMNS = "alert_id, camera_id, cause, grp, lost_at, back, flapping"
 
 
 def millis(at: datetime) -> int:
@@ -65,6 +84,7 @@ def answer_body(answer: Answer) -> str:
         "at": millis(answer.at),
         "text": answer.text,
         "reply_to": _reply_fields(answer.reply_to),
+        "proof": dict(answer.proof),
     }
     return json.dumps(fields, ensure_ascii=False)
 
@@ -96,11 +116,63 @@ def _reply_to(fields: Sequence[str | None] | None) -> ReplyTo | None:
     return ReplyTo(topic, None if correlation is None else bytes.fromhex(correlation))
 
 
+def notice_body(notice: Notice) -> str:
+    fields = {
+        "kind": notice.kind,
+        "to": notice.to,
+        "alert_id": notice.alert_id,
+        "at": millis(notice.at),
+        "text": notice.text,
+        "data": dict(notice.data),
+    }
+    return json.dumps(fields, ensure_ascii=False)
+
+
+def notice_from_body(body: str) -> Notice:
+    fields = json.loads(body)
+    fields["at"] = moment(fields["at"])
+    return Notice(**fields)
+
+
 def parcel(row: Sequence[Any]) -> Parcel:
-    """From (id, sink, lane, attempts, answer, entry body)."""
-    id, sink, lane, attempts, answer, body = row
-    content = answer_from_body(answer) if answer is not None else entry_from_body(body)
-    return Parcel(id, sink, Lane(lane), content, attempts)
+    """From (id, sink, lane, attempts, answer, notice, entry body)."""
+    id, sink, lane, attempts, answer, notice, body = row
+    return Parcel(id, sink, Lane(lane), _content(answer, notice, body), attempts)
+
+
+def _content(answer: str | None, notice: str | None, body: str | None) -> Entry | Answer | Notice:
+    if answer is not None:
+        return answer_from_body(answer)
+    if notice is not None:
+        return notice_from_body(notice)
+    assert body is not None
+    return entry_from_body(body)
+
+
+def outbox_item(row: Sequence[Any]) -> OutboxItem:
+    """From (id, sink, lane, created_at, due, attempts, reason, parked, answer, notice, entry body)."""
+    id, sink, lane, created_at, due, attempts, reason, parked, answer, notice, body = row
+    content = _content(answer, notice, body)
+    if isinstance(content, Entry):
+        what = content.action
+    else:
+        what = content.stage.value if isinstance(content, Answer) else content.kind
+    made, again = moment(created_at), moment(due)
+    return OutboxItem(id, sink, Lane(lane), content.alert_id, what, made, again, attempts, reason, bool(parked))
+
+
+def timer(row: Sequence[Any]) -> Timer:
+    """From (name, key, due, data)."""
+    name, key, due, data = row
+    return Timer(name, key, moment(due), json.loads(data))
+
+
+def terminal_state(row: Sequence[Any]) -> TerminalState:
+    """From (terminal, online, since, last_seen, last_press, last_test)."""
+    terminal, online, *times = row
+    return TerminalState(
+        terminal, None if online is None else bool(online), *(None if at is None else moment(at) for at in times)
+    )
 
 
 def press_record(row: Sequence[Any]) -> PressRecord:
@@ -111,10 +183,30 @@ def press_record(row: Sequence[Any]) -> PressRecord:
 
 
 def picture_task(row: Sequence[Any]) -> PictureTask:
-    """From (alert_id, snapshot_id, camera_id, wanted_ms, zero_at, zero_mono, boot_id, late)."""
-    alert_id, snapshot_id, camera_id, wanted_ms, zero_at, zero_mono, boot_id, late = row
+    """From (alert_id, snapshot_id, camera_id, wanted_ms, zero_at, zero_mono, boot_id, late, id)."""
+    alert_id, snapshot_id, camera_id, wanted_ms, zero_at, zero_mono, boot_id, late, id = row
     zero = moment(zero_at)
-    return PictureTask(alert_id, snapshot_id, camera_id, wanted_ms, zero, zero_mono, boot_id, bool(late))
+    return PictureTask(alert_id, snapshot_id, camera_id, wanted_ms, zero, zero_mono, boot_id, bool(late), id)
+
+
+def clip_task(row: Sequence[Any]) -> ClipTask:
+    """From (alert_id, clip_id, camera_id, from_ms, to_ms, zero_at, zero_mono, boot_id)."""
+    alert_id, clip_id, camera_id, from_ms, to_ms, zero_at, zero_mono, boot_id = row
+    return ClipTask(alert_id, clip_id, camera_id, from_ms, to_ms, moment(zero_at), zero_mono, boot_id)
+
+
+def planned_work_body(work: PlannedWork) -> str:
+    return _WORK.dump_json(work).decode()
+
+
+def planned_work(body: str) -> PlannedWork:
+    return _WORK.validate_json(body)
+
+
+def outage_member(row: Sequence[Any]) -> OutageMember:
+    """From MEMBER_COLUMNS."""
+    alert_id, camera_id, cause, group, lost_at, back, flapping = row
+    return OutageMember(alert_id, camera_id, Cause(cause), group, moment(lost_at), bool(back), bool(flapping))
 
 
 def audit_record(row: Sequence[Any]) -> AuditRecord:

@@ -2,32 +2,30 @@
 
 # ruff: noqa: S608 – queries are put together from constants of this room; every value is bound
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import apsw
 
 from gateway.alerts import causality, lifecycle
-from gateway.canonical import canonical_json
+from gateway.canonical import canonical_and_plain, canonical_json
+from gateway.codec import entry_json
 from gateway.ledger import audit, rows
-from gateway.ledger.reader import IDEMPOTENT_FOR, SqliteReader
+from gateway.ledger.chain import Chain
+from gateway.ledger.erasure import Erasure
+from gateway.ledger.figures import Figures
+from gateway.ledger.folds import Folds
+from gateway.ledger.outages import Outages
+from gateway.ledger.outbox import Outbox
+from gateway.ledger.presses import Presses
+from gateway.ledger.reader import IDEMPOTENT_FOR
 from gateway.ledger.rows import millis
-from gateway.model import (
-    Alert,
-    Draft,
-    Entry,
-    Forwarding,
-    ParcelDraft,
-    PictureTask,
-    Stage,
-    Workflow,
-    rfc3339,
-    uuid7,
-)
-from gateway.ports import AuditRecord, Clock, FeedEntry, PressRecord, Reaction, StoredAlert
+from gateway.ledger.tasks import Tasks
+from gateway.ledger.verdicts import Verdicts
+from gateway.model import ENDED, Alert, Draft, Entry, Kind, rfc3339, uuid7
+from gateway.ports import AuditRecord, Clock, FeedEntry, Reaction, StoredAlert
 
 # Every entry that does not follow all the others costs a fold of them all. An honest alert has a few heads, one for each
 # node that was cut off; these bounds keep a forger from occupying the writer. Heads have to fit into an entry's parents,
@@ -36,34 +34,32 @@ _MAX_HEADS = 128
 _MAX_TANGLE = 5_000
 _MAX_MISSING = 500
 _COLUMNS = ["node", "kind", "severity", "status", "workflow", "open", "source_id", "area_code", "raised_at", "words"]
-_PRESS_COLUMNS = "terminal, press_id, alert_id, stage, received_at, source, reply_to"
+_MEDIA = {"picture": "pictures", "clip": "clips"}
+_NOTHING = (None,) * len(_COLUMNS)
 
 
-class SqliteTransaction(SqliteReader):
-    """gateway.ports.Transaction. The writer begins and ends each piece of work; see writer.py."""
+class SqliteTransaction(Presses, Outbox, Tasks, Outages, Verdicts, Figures, Erasure):
+    """gateway.ports.Transaction. The group commits begin and end each piece of work; see commits.py."""
 
     def __init__(self, connection: apsw.Connection, node: str, clock: Clock, reaction: Reaction | None) -> None:
-        super().__init__(connection, clock)
-        self._node = node
+        super().__init__(connection, node, clock)
         self._reaction = reaction
-        self.touched: set[str] = set()
-        self.begin()
+        self._chain = Chain(connection)
+        self._folds = Folds()
 
-    def begin(self) -> None:
-        """A new piece of work: nothing touched yet, and a moment at which all of it happens."""
-        self.touched = set()
-        self._newest = ("", 0)
-        self._now = millis(self._clock.now())
-
-    # ------------------------------------------------------------------------------------------------ entries
+    def rolled_back(self) -> None:
+        """Whatever was written since the last commit, or since the savepoint, is undone."""
+        self._chain.forget()
 
     def append(self, draft: Draft) -> Entry:
         before = self._history(draft.alert_id)
+        if before is None and draft.action != "raised" and self.was_erased(draft.alert_id):
+            raise ValueError(f"alert {draft.alert_id} was deleted here, because its time was over")
         entry = Entry(
             id=uuid7(),
             alert_id=draft.alert_id,
             node=self._node,
-            seq=self._next("seq"),
+            seq=self._chain.next_seq(),
             parents=tuple(before.heads) if before is not None else (),
             at=draft.at,
             actor=draft.actor,
@@ -81,10 +77,29 @@ class SqliteTransaction(SqliteReader):
             before = self._history(entry.alert_id)
             if before is not None:
                 self._require_order(entry, before)
+            elif self.was_erased(entry.alert_id):
+                return self._bury(entry, via, sha256)
             return self._write(entry, before, via, sha256)
+        if not row[2]:
+            self._require_same(entry, via, sha256)
+            return FeedEntry(row[0], entry, rows.moment(row[1]))
         if row[2] != audit.canonical_entry(entry):
             raise ValueError(f"entry {entry.id}: a different entry of this id is already stored; it was not changed")
         return rows.feed_entry(row)
+
+    def _require_same(self, entry: Entry, via: str, sha256: str) -> None:
+        """Of an entry that was erased only the digest of the event that brought it is known."""
+        known = self._value("SELECT sha256 FROM entry WHERE id = ? AND via = ?", entry.id, via)
+        if known is not None and known != sha256:
+            raise ValueError(
+                f"entry {entry.id}: a different entry of this id was here and is deleted; it was not taken"
+            )
+
+    def _bury(self, entry: Entry, via: str, sha256: str) -> FeedEntry:
+        """One of an alert that was deleted here: its sender gets its receipt, and it brings nothing back."""
+        written = self._insert(entry, canonical_json(entry_json(entry)).decode(), via, sha256)
+        self.erase_late(written.position)
+        return written
 
     def _require_order(self, entry: Entry, before: "_History") -> None:
         if before.body is None and entry.action == "raised":
@@ -104,20 +119,38 @@ class SqliteTransaction(SqliteReader):
             )
 
     def _write(self, entry: Entry, before: "_History | None", via: str | None, sha256: str | None) -> FeedEntry:
-        body = audit.canonical_entry(entry)
-        entry = rows.entry_from_body(body)  # what is folded here is what every reader will fold
+        content, plain = canonical_and_plain(entry_json(entry))
+        body = content.decode()
+        if not (plain and _to_the_millisecond(entry.at)):
+            entry = rows.entry_from_body(body)  # what is folded here is what every reader will fold
+        written = self._insert(entry, body, via, sha256)
+        self._newest = (written.position, entry)
+        self._first_of[entry.alert_id] = written.position if before is None else before.first
+        stored = self._first_fold(written) if before is None else self._refold(written, before)
+        self._refer(entry, stored)
+        self.touched.add("entry")
+        if self._reaction is not None:
+            self._reaction(self, written, stored, via)
+        return written
+
+    def _insert(self, entry: Entry, body: str, via: str | None, sha256: str | None) -> FeedEntry:
         values = (entry.id, entry.alert_id, entry.node, entry.seq, self._now, via, sha256, body)
         query = """INSERT INTO entry (id, alert_id, node, seq, committed_at, via, sha256, body)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?)"""
         self._rows(query, *values)
         written = FeedEntry(self._connection.last_insert_rowid(), entry, rows.moment(self._now))
-        self._seal("entry", written.position, audit.sealed_entry(body, self._now, via, sha256))
-        self._newest = (entry.id, written.position)
-        stored = self._first_fold(written) if before is None else self._refold(written, before)
-        self.touched.add("entry")
-        if self._reaction is not None:
-            self._reaction(self, written, stored, via)
+        self._chain.seal("entry", written.position, audit.sealed_entry(body, self._now, via, sha256))
         return written
+
+    def _refer(self, entry: Entry, stored: StoredAlert | None) -> None:
+        """A file belongs to the alert from the commit on that says so."""
+        kind, sha256 = _MEDIA.get(entry.action), entry.data.get("sha256")
+        if kind is None or not isinstance(sha256, str):
+            return
+        if kind == "pictures" and stored is not None and stored.alert.kind is Kind.IMAGE_FAULT:
+            kind = "evidence"
+        first = self._first_of[entry.alert_id]
+        self._rows("INSERT OR IGNORE INTO media (kind, first, sha256) VALUES (?, ?, ?)", kind, first, sha256[:64])
 
     def _history(self, alert_id: str) -> "_History | None":
         query = """SELECT a.first, a.version, a.received_at, a.heads, a.missing, f.body
@@ -129,7 +162,7 @@ class SqliteTransaction(SqliteReader):
         return _History(first, version, received_at, rows.ids(heads), rows.ids(missing), body)
 
     def _refold(self, written: FeedEntry, before: "_History") -> StoredAlert | None:
-        entry, known = written.entry, rows.alert_from_body(before.body) if before.body is not None else None
+        entry, known = written.entry, self._folds.alert(before.body) if before.body is not None else None
         alert: Alert | None = None
         if known is not None and before.is_followed_by(entry):
             alert = lifecycle.apply(known, entry)
@@ -156,14 +189,14 @@ class SqliteTransaction(SqliteReader):
         entry, first = written.entry, written.position
         alert = lifecycle.fold([entry])
         missing = self._unknown(entry, None)
-        columns = _columns(alert) if alert is not None else (None,) * len(_COLUMNS)
+        columns = _columns(alert) if alert is not None else _NOTHING
         self._rows(
             f"""INSERT INTO alert (first, id, version, feed, received_at, heads, missing, {", ".join(_COLUMNS)})
                 VALUES (?, ?, 1, ?, ?, ?, ?, {", ".join("?" * len(_COLUMNS))})""",
             *(first, entry.alert_id, first, self._now, rows.ids_text([entry.id]), rows.ids_text(missing), *columns),
         )
         if alert is not None:
-            self._rows("INSERT INTO fold (first, body) VALUES (?, ?)", first, rows.alert_body(alert))
+            self._rows("INSERT INTO fold (first, body) VALUES (?, ?)", first, self._folds.body(alert))
         return None if alert is None else StoredAlert(alert, 1, (), first, rows.moment(self._now))
 
     def _unknown(self, entry: Entry, before: "_History | None") -> list[str]:
@@ -177,115 +210,21 @@ class SqliteTransaction(SqliteReader):
     def _store(self, first: int, before: Alert | None, alert: Alert | None) -> None:
         if alert is None or alert == before:
             return
-        self._rows("INSERT OR REPLACE INTO fold (first, body) VALUES (?, ?)", first, rows.alert_body(alert))
-        columns = _columns(alert)
-        if before is None or columns != _columns(before):
-            places = ", ".join("?" * len(_COLUMNS))
-            self._rows(f"UPDATE alert SET ({', '.join(_COLUMNS)}) = ({places}) WHERE first = ?", *columns, first)
-
-    # ------------------------------------------------------------------------------------------------ presses
-
-    def press(self, terminal: str, press_id: str, since: datetime) -> PressRecord | None:
-        query = f"""SELECT {_PRESS_COLUMNS} FROM press
-            WHERE terminal = ? AND press_id = ? AND received_at >= ? ORDER BY received_at DESC LIMIT 1"""
-        return self._press(query, terminal, press_id, millis(since))
-
-    def press_by_payload(self, terminal: str, digest: str, since: datetime) -> PressRecord | None:
-        query = f"""SELECT {_PRESS_COLUMNS} FROM press
-            WHERE terminal = ? AND digest = ? AND received_at >= ? ORDER BY received_at DESC LIMIT 1"""
-        return self._press(query, terminal, digest, millis(since))
-
-    def _press(self, query: str, *values: Any) -> PressRecord | None:
-        row = self._row(query, *values)
-        return None if row is None else rows.press_record(row)
-
-    def remember_press(self, record: PressRecord, digest: str) -> None:
-        self._rows(
-            f"INSERT INTO press ({_PRESS_COLUMNS}, digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            *(record.terminal, record.press_id, record.alert_id, record.stage.value, millis(record.received_at)),
-            *(record.source, rows.reply_body(record.reply_to), digest),
-        )
-
-    def presses(self, alert_id: str) -> list[PressRecord]:
-        found = self._rows(f"SELECT {_PRESS_COLUMNS} FROM press WHERE alert_id = ? ORDER BY id", alert_id)
-        return [rows.press_record(row) for row in found]
-
-    def raise_stage(self, terminal: str, press_id: str, alert_id: str, stage: Stage) -> None:
-        lower = [below.value for below in Stage if below.rank < stage.rank]
-        self._rows(
-            f"""UPDATE press SET stage = ? WHERE terminal = ? AND press_id = ? AND alert_id = ?
-                AND stage IN ({", ".join("?" * len(lower))})""",
-            *(stage.value, terminal, press_id, alert_id, *lower),
-        )
-
-    def open_alert(self, source_id: str, kind: str, status: str) -> StoredAlert | None:
-        query = """SELECT max(first) FROM alert INDEXED BY alert_open_by_source
-            WHERE source_id = ? AND kind = ? AND status = ? AND node = ? AND open = 1"""
-        first = self._value(query, source_id, kind, status, self._node)
-        return None if first is None else self._alert_at(first)
-
-    # ------------------------------------------------------------------------------------------------ outbox
-
-    def post(self, parcel: ParcelDraft) -> None:
-        if (parcel.entry_id is None) == (parcel.answer is None):
-            raise ValueError("a parcel carries an entry or an answer, and never both")
-        position = None
-        if parcel.entry_id is not None:
-            position = self._position_of(parcel.entry_id)
-            if position is None:
-                raise ValueError(f"there is no entry {parcel.entry_id} to be sent to {parcel.sink}")
-        answer = None if parcel.answer is None else rows.answer_body(parcel.answer)
-        alert_id = parcel.answer.alert_id if parcel.answer is not None else self._alert_of(position)
-        self._rows(
-            """INSERT INTO parcel (sink, lane, rank, entry, answer, created_at, due)
-                VALUES (?, ?, coalesce((SELECT first FROM alert WHERE id = ?), 0), ?, ?, ?, ?)""",
-            *(parcel.sink, int(parcel.lane), alert_id, position, answer, self._now, self._now),
-        )
-        self.touched.add(f"parcel/{parcel.sink}/{parcel.lane.value}")
-
-    def _position_of(self, entry_id: str) -> int | None:
-        id, position = self._newest
-        if id == entry_id:  # as a reaction asks
-            return position
-        found: int | None = self._value("SELECT position FROM entry WHERE id = ?", entry_id)
-        return found
-
-    def _alert_of(self, position: int | None) -> str | None:
-        found: str | None = self._value("SELECT alert_id FROM entry WHERE position = ?", position)
-        return found
-
-    def delivered(self, parcel_id: int) -> None:
-        self._rows("DELETE FROM parcel WHERE id = ?", parcel_id)
-
-    def put_off(self, parcel_id: int, until: datetime, reason: str) -> None:
-        query = "UPDATE parcel SET attempts = attempts + 1, due = ?, reason = ? WHERE id = ?"
-        self._rows(query, millis(until), reason, parcel_id)
-
-    def park(self, parcel_id: int, reason: str) -> None:
-        query = "UPDATE parcel SET attempts = attempts + 1, parked = 1, reason = ? WHERE id = ?"
-        self._rows(query, reason, parcel_id)
-
-    def note_forwarding(self, alert_id: str, forwarding: Forwarding) -> None:
-        query = "INSERT INTO forwarding (alert_id, sink, at, seq) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
-        self._rows(query, alert_id, forwarding.sink, millis(forwarding.at), forwarding.seq)
-        if self._connection.changes():  # the first receipt of a sink stands
-            self._rows("UPDATE alert SET version = version + 1 WHERE id = ?", alert_id)
-            self.touched.add("receipt")
+        body = self._folds.body(alert)
+        if before is None:
+            self._rows("INSERT INTO fold (first, body) VALUES (?, ?)", first, body)
+        else:
+            self._rows("UPDATE fold SET body = ? WHERE first = ?", body, first)
+        held = lifecycle.is_held(alert)
+        if held != (before is not None and lifecycle.is_held(before)):
+            self._rows("UPDATE alert SET held = ? WHERE first = ?", int(held), first)
+        columns = zip(_COLUMNS, _columns(alert), _columns(before) if before is not None else _NOTHING, strict=True)
+        changed = [(column, value) for column, value, former in columns if value != former]
+        if changed:  # these alone: every column that is named costs its indexes
+            names = ", ".join(f"{column} = ?" for column, _ in changed)
+            self._rows(f"UPDATE alert SET {names} WHERE first = ?", *(value for _, value in changed), first)
 
     # ------------------------------------------------------------------------------------------------ the rest
-
-    def ask_picture(self, task: PictureTask) -> None:
-        self._rows(
-            """INSERT INTO picture_task
-                (alert_id, snapshot_id, camera_id, wanted_ms, zero_at, zero_mono, boot_id, late)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING""",
-            *(task.alert_id, task.snapshot_id, task.camera_id, task.wanted_ms, millis(task.zero_at)),
-            *(task.zero_mono, task.boot_id, int(task.late)),
-        )
-        self.touched.add("picture")
-
-    def picture_done(self, alert_id: str, snapshot_id: str) -> None:
-        self._rows("DELETE FROM picture_task WHERE alert_id = ? AND snapshot_id = ?", alert_id, snapshot_id)
 
     def claim_route(self, node: str, via: str) -> bool:
         self._rows("INSERT INTO route (node, via) VALUES (?, ?) ON CONFLICT DO NOTHING", node, via)
@@ -300,6 +239,9 @@ class SqliteTransaction(SqliteReader):
         self._rows("INSERT OR REPLACE INTO idempotency (key, answer, at) VALUES (?, ?, ?)", key, answer, self._now)
 
     def record(self, record: AuditRecord) -> None:
+        self.write_record(record)
+
+    def write_record(self, record: AuditRecord) -> int:
         text = {
             "at": rfc3339(record.at),
             "actor": record.actor,
@@ -310,22 +252,10 @@ class SqliteTransaction(SqliteReader):
         }
         body = canonical_json(text)
         self._rows("INSERT INTO audit (body) VALUES (?)", body.decode())
-        self._seal("audit", self._connection.last_insert_rowid(), body)
+        written = self._connection.last_insert_rowid()
+        self._chain.seal("audit", written, body)
         self.touched.add("audit")
-
-    def _seal(self, kind: str, ref: int, sealed: bytes) -> None:
-        row = self._row("SELECT n, link FROM chain ORDER BY n DESC LIMIT 1")
-        n, previous = row if row is not None else (0, audit.GENESIS)
-        salt = secrets.token_bytes(audit.SALT_BYTES)
-        digest = audit.sealed_digest(salt, sealed)
-        link = audit.next_link(previous, n + 1, kind, ref, digest)
-        query = "INSERT INTO chain (n, kind, ref, salt, digest, link) VALUES (?, ?, ?, ?, ?, ?)"
-        self._rows(query, n + 1, kind, ref, salt, digest, link)
-
-    def _next(self, counter: str) -> int:
-        query = """INSERT INTO counter (name, value) VALUES (?, 1)
-            ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value"""
-        return int(self._value(query, counter))
+        return written
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,9 +282,14 @@ def _columns(alert: Alert) -> Sequence[Any]:
         alert.severity,
         alert.status.value,
         alert.workflow.value,
-        int(alert.workflow not in (Workflow.CLOSED, Workflow.CANCELLED)),
+        int(alert.workflow not in ENDED),
         alert.source.id,
         alert.place.area_code,
         millis(alert.raised_at),
         "\n".join(word for word in words if word).lower(),
     )
+
+
+def _to_the_millisecond(at: datetime) -> bool:
+    """Whether its text says all of it."""
+    return at.microsecond % 1000 == 0 and at.utcoffset() == timedelta(0)

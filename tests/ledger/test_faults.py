@@ -13,10 +13,11 @@ from gateway.errors import RunningError, StoreFailed, UsageError
 from gateway.ledger.audit import Verdict, verify_file
 from gateway.ledger.connection import open_writer, require_sqlite
 from gateway.ledger.migrate import migrate, schema_steps
+from gateway.ledger.soundness import first_fault
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.model import Draft
 from gateway.observability import metrics
-from gateway.ports import Transaction
+from gateway.ports import AlertFilter, Transaction
 
 Opener = Callable[..., Awaitable[SqliteLedger]]
 
@@ -29,6 +30,7 @@ class FaultyDisk(apsw.VFS):
         self.on_sync: Exception | None = None
         self.on_sync_of_database: Exception | None = None
         self.on_write: Exception | None = None
+        self.done: list[tuple[str, int, int]] = []  # (what, offset, bytes), of the database or the WAL
 
     def xOpen(self, name: Any, flags: Any) -> apsw.VFSFile:
         return _FaultyFile(self, name, flags)
@@ -46,11 +48,13 @@ class _FaultyFile(apsw.VFSFile):
         if self._disk.on_sync_of_database is not None and self._is_database:
             raise self._disk.on_sync_of_database
         super().xSync(flags)
+        self._disk.done.append(("sync", 0, 0) if self._is_database else ("sync WAL", 0, 0))
 
     def xWrite(self, data: bytes, offset: int) -> None:
         if self._disk.on_write is not None:
             raise self._disk.on_write
         super().xWrite(data, offset)
+        self._disk.done.append(("write" if self._is_database else "write WAL", offset, len(data)))
 
 
 @pytest.fixture
@@ -126,7 +130,7 @@ async def test_a_full_disk_fails_its_group_and_the_ledger_recovers(
 async def test_a_disk_with_room_again_is_noticed_though_nobody_writes(
     disk: FaultyDisk, opener: Opener, draft: Callable[..., Draft], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.ledger.writer._TRY_AGAIN", 0.05)
+    monkeypatch.setattr("gateway.ledger.commits._TRY_AGAIN", 0.05)
     ledger = await opener()
     await write(ledger, draft())
     disk.on_write = apsw.FullError("injected")
@@ -134,7 +138,7 @@ async def test_a_disk_with_room_again_is_noticed_though_nobody_writes(
         await write(ledger, draft())
     assert ledger.fault() is not None
     disk.on_write = None
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while ledger.fault() is not None:
             await asyncio.sleep(0.02)
 
@@ -178,7 +182,7 @@ async def test_a_failure_that_nobody_foresaw_does_not_leave_writers_waiting(
     def leaving_it_open(tx: Any) -> None:
         tx._connection.execute("RELEASE work")  # then the writer's own RELEASE finds nothing
 
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         for _ in range(2):
             with pytest.raises(StoreFailed, match="restart the gateway and report this"):
                 await ledger.write(leaving_it_open)
@@ -198,7 +202,7 @@ async def test_a_checkpoint_that_fails_is_a_failed_disk(
         disk.on_sync_of_database = apsw.IOError("injected")
 
     await ledger.write(much)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while ledger.fault() is None:
             await asyncio.sleep(0.01)
     with pytest.raises(StoreFailed, match="restart the gateway"):
@@ -206,6 +210,34 @@ async def test_a_checkpoint_that_fails_is_a_failed_disk(
     await ledger.close()
     disk.on_sync_of_database = None
     assert verify_file(tmp_path / "ledger.db") == Verdict(1_500, ANY, None)
+
+
+async def test_a_start_writes_the_wal_again_before_anything_else_though_somebody_reads_an_old_state(
+    disk: FaultyDisk, opener: Opener, draft: Callable[..., Draft], tmp_path: Path
+) -> None:
+    """A failed fsync may have left it in the kernel's cache alone, and no checkpoint gets past that reader."""
+    ledger = await opener()
+    await write(ledger, draft(title="x" * 200_000))
+    reader = apsw.Connection(str(tmp_path / "ledger.db"), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        with reader:
+            assert reader.execute("SELECT count(*) FROM entry").get == 1
+            await write(ledger, draft())
+            disk.on_sync = apsw.IOError("injected")
+            with pytest.raises(StoreFailed):
+                await write(ledger, draft())
+            await ledger.close()
+            disk.on_sync = None
+            size = (tmp_path / "ledger.db-wal").stat().st_size
+            disk.done.clear()
+            again = await opener()
+            first = disk.done[: disk.done.index(("sync WAL", 0, 0))]
+            assert {what for what, _, _ in first} == {"write WAL"}
+            ends = [0, *(offset + length for _, offset, length in first)]
+            assert [offset for _, offset, _ in first] == ends[:-1] and ends[-1] == size > 200_000
+            assert (await entries(again))[:2] == [1, 2]
+    finally:
+        reader.close()
 
 
 async def test_another_programs_lock_passes(
@@ -235,9 +267,11 @@ class TestOpening:
 
     async def test_a_newer_schema(self, opener: Opener, tmp_path: Path) -> None:
         connection = open_writer(tmp_path / "ledger.db")
-        migrate(connection, {**schema_steps(), 7: "CREATE TABLE later (x)"})
+        migrate(connection, {**schema_steps(), 70: "CREATE TABLE later (x)"})
         connection.close()
-        with pytest.raises(UsageError, match=r"newer gateway \(its schema is 7, this program knows 1\)"):
+        with pytest.raises(
+            UsageError, match=rf"newer gateway \(its schema is 70, this program knows {max(schema_steps())}\)"
+        ):
             await opener()
 
     def test_an_old_sqlite(self) -> None:
@@ -251,3 +285,50 @@ class TestOpening:
         await opener()
         for path in tmp_path.glob("ledger.db*"):
             assert path.stat().st_mode & 0o077 == 0, path
+
+
+class TestDamage:
+    """Pages overwritten behind the ledger's back."""
+
+    @pytest.fixture
+    async def path(self, opener: Opener, draft: Callable[..., Draft], tmp_path: Path) -> Path:
+        ledger = await opener()
+        for n in range(30):
+            await write(ledger, draft(f"a{n}", title="x" * 2_000))
+        await ledger.close()
+        return tmp_path / "ledger.db"
+
+    @pytest.mark.parametrize("name", ["entry_of_alert", "sqlite_autoindex_entry_1", "alert_by_workflow", "entry"])
+    async def test_found_by_the_writer(
+        self, opener: Opener, draft: Callable[..., Draft], path: Path, name: str
+    ) -> None:
+        damage(path, name)
+        ledger = await opener()
+        with pytest.raises(StoreFailed, match="the ledger file is damaged"):
+            await write(ledger, draft())
+        assert "restore it from a backup" in (ledger.fault() or "")
+        assert failed() == 1
+        with pytest.raises(StoreFailed, match="the ledger file is damaged"):
+            await ledger.write(lambda tx: tx.set_bookmark("a", "b"))  # which touches no damaged page
+        assert first_fault(path) is not None
+
+    async def test_found_by_a_reader(self, opener: Opener, draft: Callable[..., Draft], path: Path) -> None:
+        damage(path, "alert_by_kind")
+        ledger = await opener()
+        with pytest.raises(StoreFailed, match="the ledger cannot be read: the ledger file is damaged"):
+            await ledger.read(lambda reader: reader.alerts(AlertFilter(kind=("sos",)), None, 9))
+        assert "damaged" in (ledger.fault() or "")
+        assert failed() == 1
+        with pytest.raises(StoreFailed, match="damaged"):
+            await ledger.write(lambda tx: tx.set_bookmark("a", "b"))
+
+
+def damage(path: Path, name: str) -> None:
+    """Overwrite the root page of a table or an index."""
+    connection = apsw.Connection(str(path))
+    root = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = ?", (name,)).get
+    size = connection.pragma("page_size")
+    connection.close()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * size)
+        file.write(b"\xa5" * size)

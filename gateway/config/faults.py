@@ -63,7 +63,7 @@ def _known_keys(where: Location, document: CommentedMap, sources: Kinds, sinks: 
     for part in where:
         if isinstance(part, str) and (field := current.model_fields.get(part)) is not None:
             current = _model_in(field.annotation) or current
-    return list(current.model_fields)
+    return [field.alias or name for name, field in current.model_fields.items()]
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -58,9 +59,19 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         ("sources: [{kind: mqt, id: a}]", "sources[0]: kind is missing or unknown; accepted are mqtt, cascade"),
         ("cameras: [{id: a}, {id: a}]", "cameras[1].id: a stands twice"),
         ("terminals: [{id: t, cameras: [cam-9]}]", "there is no camera cam-9"),
+        ("terminals: [{id: t, presets: {cam-9: 大门}}]", "terminals[0].presets: there is no camera cam-9"),
+        (
+            "cameras: [{id: gate-1}]\nalerts: {rules: [{cameras: ['gate-*', gate-2]}]}",
+            "alerts.rules[0].cameras: there is no camera gate-2; the nearest is gate-1",
+        ),
+        ("alerts: {arming: [{cameras: [x]}]}", "alerts.arming[0].cameras: there is no camera x"),
+        ("alerts: {rules: [{between: 9-17}]}", 'alerts.rules[0].between: hours are "HH:MM-HH:MM" in local time'),
+        ("alerts: {rules: [{between: '24:00-06:00'}]}", "alerts.rules[0].between: hours are"),
+        ("alerts: {rules: [{kinds: [moton]}]}", "alerts.rules[0].kinds[0]: 'moton' is not accepted"),
+        ("alerts: {timezone: ../etc/passwd}", "alerts.timezone: ../etc/passwd is not a time zone"),
         ("terminals: [{id: t, neighbours: [u]}]", "there is no terminal u"),
         ("cameras: [{id: a, rtsp: {main: 'rtsp://u:p@h/x'}}]", "credentials do not stand in the address"),
-        ("cameras: [{id: a, rtsp: {main: 'http://h/x'}}]", "a stream address is rtsp://"),
+        ("cameras: [{id: a, rtsp: {main: 'ftp://h/x'}}]", "a stream address is rtsp://"),
         ("cameras: [{id: a, place: {lon: 200}}]", "cameras[0].place.lon: "),
         ("alerts: {merge_window: soon}", "alerts.merge_window: a duration is seconds"),
         ("alerts: {grading: {sos: 5}}", "alerts.grading.sos"),
@@ -148,14 +159,45 @@ def test_a_wrong_row_of_a_csv_is_named_with_its_line(tmp_path: Path) -> None:
         read(tmp_path, MINIMAL + "terminals_file: t.csv\n")
 
 
+def test_a_table_that_is_no_yaml_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text("- {id: tv-1}\n- {id: tv-2\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"t\.yaml:\d+: not YAML"):
+        read(tmp_path, MINIMAL + "terminals_file: t.yaml\n")
+
+
 def test_the_example_configurations_load(tmp_path: Path) -> None:
     for name in ("township", "county"):
         text = (CONFIGS / f"{name}.yaml").read_text(encoding="utf-8")
         (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
         (tmp_path / "county.token").write_text("gwt_example", encoding="utf-8")
+        shutil.copy(CONFIGS / "taxonomy.yaml", tmp_path)
         loaded = load(tmp_path / f"{name}.yaml", sources=SOURCES, sinks=SINKS)
         assert loaded.settings.node.level == name
         assert loaded.warnings == ()
+
+
+def test_the_examples_of_who_is_told_load_when_they_are_uncommented(tmp_path: Path) -> None:
+    text = (CONFIGS / "township.yaml").read_text(encoding="utf-8")
+    for begin in ("  # - kind: webhook\n", "  # - kind: notify\n", "  # sirens:\n", "  # routes:\n"):
+        before, after = text.split(begin)
+        lines = (begin + after).splitlines(keepends=True)
+        end = next(at for at, line in enumerate(lines) if not line.startswith("  # ") or (at and line[4] != " "))
+        text = before + "".join("  " + line[4:] for line in lines[:end]) + "".join(lines[end:])
+    for key in ("also", "budget"):
+        text = text.replace(f"    # {key}: ", f"    {key}: ", 1)
+    (tmp_path / "secrets").mkdir()
+    for name in ("wang", "wang-sms", "station", "leader"):
+        (tmp_path / "secrets" / f"{name}.address").write_text("wecombot://0a1b2c3d", encoding="utf-8")
+    (tmp_path / "secrets" / "hub.secret").write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", encoding="utf-8")
+    (tmp_path / "county.token").write_text("gwt_example", encoding="utf-8")
+    shutil.copy(CONFIGS / "taxonomy.yaml", tmp_path)
+    (tmp_path / "township.yaml").write_text(text, encoding="utf-8")
+    loaded = load(tmp_path / "township.yaml", sources=SOURCES, sinks=SINKS)
+    people = next(sink.people for sink in loaded.settings.sinks if sink.kind == "notify")
+    assert [person.id for person in people] == ["wang", "station", "leader"]
+    assert [siren.off for siren in loaded.settings.alerts.sirens] == [{"state": 0}]
+    assert loaded.settings.alerts.routes[0].sinks == ("hub",) and loaded.warnings == ()
+    assert [sink.budget for sink in loaded.settings.sinks] == [2_000_000, None, None]
 
 
 def test_the_schema_covers_the_adapters_and_is_json_schema() -> None:
@@ -194,3 +236,12 @@ def test_any_yaml_gives_settings_or_sentences(tmp_path_factory: pytest.TempPathF
         load(path, sources={"only": OnlyKind}, sinks=SINKS)
     except ConfigError as error:
         assert all(fault.startswith(str(path)) for fault in error.faults)
+
+
+def test_ranges_to_search_are_checked(tmp_path: Path) -> None:
+    path = tmp_path / "node.yaml"
+    path.write_text("node: {id: a}\ndata_dir: var\ndiscovery:\n  ranges: [10.0.0.0/24, 10.0.0.9-3]\n", encoding="utf-8")
+    with pytest.raises(
+        ConfigError, match=r"node.yaml:4: discovery.ranges\[1\]: 10.0.0.9-3: the last address comes before"
+    ):
+        load(path, sources=SOURCES, sinks=SINKS)

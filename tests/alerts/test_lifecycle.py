@@ -3,6 +3,7 @@
 import functools
 import random
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,12 +13,25 @@ from hypothesis import strategies as st
 
 from gateway.alerts import causality, reading
 from gateway.alerts.causality import order
-from gateway.alerts.lifecycle import apply, fold, permitted
-from gateway.model import Alert, Condition, Entry, Kind, PictureState, Status, Workflow
+from gateway.alerts.lifecycle import apply, fold, is_held, permitted, release_refused, shelved_until
+from gateway.model import Alert, Clip, Condition, Entry, Kind, PictureState, Status, Workflow
 
 AT = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 SHA = "ab" * 32
 ACTIONS = ("acknowledge", "dispatch", "arrive", "close", "cancel", "reopen", "return", "assign", "note", "pressed")
+ASIDE = (
+    "escalate",
+    "undelivered",
+    "delivered",
+    "withdrawn",
+    "urge",
+    "defer",
+    "suspend",
+    "shelve",
+    "unshelve",
+    "hold",
+    "release",
+)  # what leaves the workflow alone
 
 
 def base(**changes: Any) -> dict[str, Any]:
@@ -208,6 +222,109 @@ class TestSteps:
         assert (device.alert.condition, device.alert.workflow) == (Condition.CLEARED, Workflow.NEW)
 
 
+class TestShelving:
+    UNTIL = "2026-03-01T09:00:00.000Z"
+
+    def device(self) -> Author:
+        return raised(source={"type": "camera", "id": "c1"})
+
+    def shelve(self, author: Author, until: object = UNTIL, actor: str = "wang") -> Entry:
+        return author.act("shelve", {"until": until}, actor)
+
+    def mark(self, author: Author) -> Any:
+        return author.alert.detail.get("shelved")
+
+    def test_it_is_set_aside_with_its_end_its_reason_and_who_said_so(self) -> None:
+        low = self.device()
+        entry = replace(self.shelve(low), comment="works in the street")
+        low.known[entry.id] = entry
+        assert self.mark(low) == {"until": self.UNTIL, "reason": "works in the street", "by": "wang"}
+        assert low.alert.workflow is Workflow.NEW
+
+    @pytest.mark.parametrize("ends", ["unshelve", "reopen"])
+    def test_it_ends_at_an_unshelve_and_when_it_is_opened_anew(self, ends: str) -> None:
+        low = self.device()
+        self.shelve(low)
+        low.act("close", {"disposition": "other"})
+        if ends == "reopen":
+            low.act("reopen")
+        else:
+            low = self.device()
+            self.shelve(low)
+            low.act("unshelve")
+        assert "shelved" not in low.alert.detail
+
+    def test_of_two_in_a_row_the_later_speaks(self) -> None:
+        low = self.device()
+        self.shelve(low, actor="li")
+        self.shelve(low, "2026-03-02T09:00:00.000Z")
+        assert (self.mark(low)["by"], self.mark(low)["until"]) == ("wang", "2026-03-02T09:00:00.000Z")
+
+    def test_an_unshelve_takes_back_only_what_its_author_had_seen(self) -> None:
+        low = self.device()
+        self.shelve(low, actor="li")
+        up = upper(low)
+        self.shelve(up, actor="zhou")
+        low.act("unshelve")
+        low.learn(up)
+        up.learn(low)
+        assert self.mark(low)["by"] == "zhou"
+        assert low.alert == up.alert
+
+    @pytest.mark.parametrize("until", [None, 7, "soon", "", []])
+    def test_nothing_is_set_aside_without_an_end(self, until: object) -> None:
+        low = self.device()
+        self.shelve(low, until)
+        assert "shelved" not in low.alert.detail
+
+    def test_a_press_is_never_set_aside_whatever_an_entry_says(self) -> None:
+        forged = {"press_ids": ["p1"], "shelved": {"until": "2999-01-01T00:00:00Z", "by": "evil"}}
+        low = raised(detail=forged)
+        self.shelve(low)
+        assert "shelved" not in low.alert.detail
+        assert shelved_until(replace(low.alert, detail=forged), AT) is None
+
+    def test_for_who_reads_it_ends_by_itself_and_with_the_alert(self) -> None:
+        low = self.device()
+        self.shelve(low)
+        until = AT + timedelta(hours=1)
+        assert shelved_until(low.alert, AT) == until
+        assert shelved_until(low.alert, until - timedelta(seconds=1)) == until
+        assert shelved_until(low.alert, until) is None
+        low.act("cancel")
+        assert shelved_until(low.alert, AT) is None
+
+
+class TestHolding:
+    def test_nobody_below_lets_go_of_what_was_held_above(self) -> None:
+        low = raised()
+        low.act("hold", {"level": "township"})
+        county = upper(low)
+        county.act("hold", {"level": "county"}, actor="li")
+        low.learn(county)
+        assert low.alert.detail["held"]["by"] == "li"
+        low.act("release", {"level": "township"})
+        assert low.alert.detail["held"]["node"] == "up"  # its own alone is taken back
+        assert release_refused(low.alert, "township") and release_refused(low.alert, "county") is None
+        county.learn(low)
+        county.act("release", {"level": "county"})
+        assert "held" not in county.alert.detail and release_refused(county.alert, "village") is None
+
+    def test_who_is_further_up_releases_those_below_too(self) -> None:
+        low = raised()
+        low.act("hold", {"level": "village"})
+        county = upper(low)
+        county.act("release", {"level": "county"})
+        assert "held" not in county.alert.detail
+
+    @pytest.mark.parametrize("level", [None, 7, "emperor", ["county"], {}])
+    def test_a_level_that_is_none_is_the_lowest(self, level: object) -> None:
+        low = raised()
+        low.act("hold", {"level": "county"})
+        low.act("release", {"level": level})
+        assert is_held(low.alert)
+
+
 class TestPresses:
     def test_another_press_joins(self) -> None:
         low = raised()
@@ -237,6 +354,100 @@ class TestPresses:
         low.act("withdrawn", {"press_id": "p1"})
         assert low.alert.detail["withdrawn_at"] == "2026-03-01T08:00:02.000Z"
         assert low.alert.workflow is Workflow.NEW
+
+
+class TestMarks:
+    def test_told_further_up_it_stays_as_grave_and_as_new_as_it_was(self) -> None:
+        low = raised()
+        low.act("escalate", {"to": "county"})
+        low.act("escalate", {"to": ["li", "", "county", 7, "wang"]})
+        assert low.alert.detail["escalated_to"] == ["county", "li", "wang"]
+        assert (low.alert.severity, low.alert.workflow) == (1, Workflow.NEW)
+
+    @pytest.mark.parametrize("to", [None, "", [], 7, {"a": 1}, [None]])
+    def test_told_to_nobody_it_is_not_told(self, to: Any) -> None:
+        low = raised()
+        low.act("escalate", {"to": to})
+        assert "escalated_to" not in low.alert.detail
+
+    def test_two_levels_that_escalate_at_once_agree_on_the_order(self) -> None:
+        low = raised()
+        up = upper(low)
+        low.act("escalate", {"to": "township"})
+        up.act("escalate", {"to": "county"})
+        low.learn(up)
+        up.learn(low)
+        assert low.alert == up.alert
+        assert low.alert.detail["escalated_to"] == ["township", "county"]
+
+    def test_who_has_seen_it_closed_escalates_nothing(self) -> None:
+        low = raised()
+        up = upper(low)
+        low.act("close", {"disposition": "real"})
+        low.act("escalate", {"to": "city"})
+        up.act("escalate", {"to": "county"})
+        low.learn(up)
+        assert low.alert.detail["escalated_to"] == ["county"]
+
+    def test_ways_that_stay_silent_are_each_nodes_own(self) -> None:
+        low = raised()
+        up = upper(low)
+        low.act("undelivered", {"sink": "county", "after_s": 15})
+        up.act("undelivered", {"sink": "county", "after_s": 15})
+        low.act("undelivered", {"sink": "county", "after_s": 15})
+        low.learn(up)
+        assert low.alert.detail["undelivered"] == ["county", "up:county"]
+        low.act("delivered", {"sink": "county", "seq": 4})
+        assert low.alert.detail["undelivered"] == ["up:county"]
+        up.learn(low)
+        up.act("delivered", {"sink": "county", "seq": 4})
+        assert "undelivered" not in up.alert.detail
+
+    def test_a_closed_alert_too_says_that_the_county_has_it_now(self) -> None:
+        low = raised()
+        low.act("undelivered", {"sink": "county"})
+        low.act("close", {"disposition": "real"})
+        assert low.alert.detail["undelivered"] == ["county"]
+        low.act("delivered", {"sink": "county", "seq": 4})
+        assert "undelivered" not in low.alert.detail and low.alert.workflow is Workflow.CLOSED
+
+    @pytest.mark.parametrize("sink", [None, "", 7, ["county"], "up:county"])
+    def test_a_way_that_makes_no_sense_is_none(self, sink: Any) -> None:
+        low = raised()
+        low.act("undelivered", {"sink": sink})
+        assert "undelivered" not in low.alert.detail
+
+    def test_the_latest_call_back_speaks_and_a_withdrawal_asks_for_another(self) -> None:
+        low = raised()
+        low.act("note", {"callback": "no_answer"}, actor="li")
+        entry = low.act("note", {"callback": "reached"}, actor="wang")
+        low.act("note", {"callback": "perhaps"})
+        low.act("note", {})
+        at = entry.at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        assert low.alert.detail["callback"] == {"outcome": "reached", "at": at, "by": "wang"}
+        low.act("close", {"disposition": "real"})
+        low.act("note", {"callback": "line_busy"})
+        assert low.alert.detail["callback"]["outcome"] == "line_busy"
+        low.act("withdrawn", {"press_id": "p1"})
+        assert "callback" not in low.alert.detail
+
+    def test_the_level_of_whoever_took_it_first(self) -> None:
+        low = raised()
+        low.act("acknowledge", {"level": "county"})
+        low.act("dispatch", {"level": "township"})
+        assert low.alert.accepted_level == "county"
+
+    @pytest.mark.parametrize("level", ["the moon", 7, None, ["county"]])
+    def test_a_level_that_there_is_not_is_none(self, level: Any) -> None:
+        low = raised()
+        low.act("acknowledge", {"level": level})
+        assert (low.alert.accepted_level, low.alert.accepted_by) == (None, "wang")
+
+    def test_who_was_told_is_kept_without_effect(self) -> None:
+        low = raised()
+        before = low.alert
+        low.act("notified", {"to": "li", "role": "cadre", "by": "wecom"}, actor="gateway")
+        assert low.alert == before
 
 
 class TestPictures:
@@ -285,6 +496,83 @@ class TestPictures:
         before = low.alert
         low.act("picture", {**self.READY, **changes})
         assert low.alert == before
+
+
+class TestClips:
+    READY: Mapping[str, Any] = {
+        "camera": "c1",
+        "clip": "k1",
+        "state": "ready",
+        "from_ms": -30_250,
+        "to_ms": 30_000,
+        "sha256": SHA,
+        "codec": "h264",
+        "reason": None,
+    }
+    FAILED: Mapping[str, Any] = {"camera": "c1", "clip": "k1", "state": "failed", "reason": "nothing was kept"}
+
+    @staticmethod
+    def asked(**clip: Any) -> Author:
+        return raised(cameras=[{"id": "c1", "name": "Crossing", "clip": {"id": "k1", **clip}}])
+
+    @staticmethod
+    def clip(author: Author) -> Clip | None:
+        return author.alert.cameras[0].clip
+
+    def test_is_pending_until_its_entry_says_otherwise(self) -> None:
+        low = self.asked()
+        assert self.clip(low) == Clip("k1")
+        low.act("clip", self.READY)
+        assert self.clip(low) == Clip("k1", PictureState.READY, None, -30_250, 30_000, SHA, "h264")
+
+    def test_a_camera_that_was_asked_for_none_has_none(self) -> None:
+        assert self.clip(raised()) is None
+        low = self.asked(state="failed", reason="the press came late")
+        assert self.clip(low) == Clip("k1", PictureState.FAILED, "the press came late")
+
+    def test_ready_wins_over_failed_and_the_first_over_the_second(self) -> None:
+        low = self.asked()
+        low.act("clip", self.FAILED)
+        low.act("clip", {**self.FAILED, "reason": "again"})
+        assert self.clip(low) == Clip("k1", PictureState.FAILED, "nothing was kept")
+        low.act("clip", self.READY)
+        low.act("clip", self.FAILED)
+        low.act("clip", {**self.READY, "from_ms": 1})
+        found = self.clip(low)
+        assert found is not None and (found.state, found.from_ms) == (PictureState.READY, -30_250)
+
+    def test_a_fold_of_the_former_version_learns_of_the_clip_when_it_comes(self) -> None:
+        low = raised()  # as it was folded without a look at its clips
+        before = low.alert
+        assert apply(before, low.act("clip", self.READY)) == low.alert
+        found = self.clip(low)
+        assert found is not None and found.sha256 == SHA
+
+    def test_a_press_that_joins_takes_no_clip_away(self) -> None:
+        low = self.asked()
+        low.act("clip", self.READY)
+        low.act("pressed", {"press_id": "p2", "cameras": [{"id": "c1", "clip": {"id": "k2"}}, {"id": "c2"}]})
+        assert [camera.clip and camera.clip.id for camera in low.alert.cameras] == ["k1", None]
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            *({"clip": wrong} for wrong in ("k9", None, ["k1"])),
+            *({"sha256": wrong} for wrong in (None, "../etc", "G" * 64)),
+            *({"state": wrong} for wrong in ("pending", "none", [], None)),
+            {"camera": "c9"},
+        ],
+    )
+    def test_what_makes_no_sense_is_ignored(self, changes: dict[str, Any]) -> None:
+        low = self.asked()
+        before = low.alert
+        low.act("clip", {**self.READY, **changes})
+        assert low.alert == before
+
+    def test_numbers_and_words_that_make_no_sense_are_left_out(self) -> None:
+        low = self.asked()
+        low.act("clip", {**self.READY, "from_ms": "x", "to_ms": 10**40, "codec": {"a": 1}})
+        assert self.clip(low) == Clip("k1", PictureState.READY, sha256=SHA)
 
 
 class TestConcurrent:
@@ -410,13 +698,28 @@ class TestOrder:
 # ------------------------------------------------------------------------------------------------ properties
 
 _steps = st.lists(
-    st.tuples(st.integers(0, 2), st.sampled_from([*ACTIONS, "learn", "picture"]), st.integers(0, 2)), max_size=25
+    st.tuples(
+        st.integers(0, 2),
+        st.sampled_from([*ACTIONS, *ASIDE, "learn", "learn", "learn", "picture", "clip"]),
+        st.integers(0, 2),
+    ),
+    max_size=25,
 )
 
 
-def _played(steps: Iterable[tuple[int, str, int]]) -> list[Author]:
+CASE: Mapping[str, Any] = {
+    "class": "02",
+    "subclass": "0201",
+    "name": "Help",
+    "grade": 1,
+    "department": "police",
+    "due": {"register": "2026-03-01T08:05:00.000Z", "close": "2026-03-01T10:00:00.000Z"},
+}
+
+
+def _played(steps: Iterable[tuple[int, str, int]], source: str = "camera") -> list[Author]:
     """Three nodes that act and hear of each other as the steps say; one of them lives in 1970."""
-    first = raised()
+    first = raised(detail={"press_ids": ["p1"], "case": dict(CASE)}, source={"type": source, "id": "x"})
     authors = [first, upper(first, "mid"), upper(first, "top")]
     authors[1].at = datetime(1970, 1, 1, tzinfo=UTC)
     for who, action, other in steps:
@@ -427,9 +730,21 @@ def _played(steps: Iterable[tuple[int, str, int]]) -> list[Author]:
             "disposition": ("real", "drill", "other")[other],
             "assignee": f"u{other}",
             "press_id": f"p{other}",
-            "cameras": [{"id": f"c{other}", "snapshots": [{"id": f"{who}{len(authors[who].known)}", "wanted_ms": 0}]}],
+            "to": ("township", "county", ["li", "wang"])[other],
+            "level": ("village", "township", "county")[who],
+            "sink": ("county", "up")[other % 2],
+            "callback": ("reached", "no_answer", "line_busy")[other],
+            "until": f"2026-03-0{2 + other}T08:00:00.000Z",
+            "cameras": [
+                {
+                    "id": f"c{other}",
+                    "snapshots": [{"id": f"{who}{len(authors[who].known)}", "wanted_ms": 0}],
+                    "clip": {"id": f"k{who}"},
+                }
+            ],
         }
-        authors[who].act(action, TestPictures.READY if action == "picture" else data, actor=f"user{who}")
+        made = {"picture": TestPictures.READY, "clip": {**TestClips.READY, "clip": f"k{other}"}}
+        authors[who].act(action, made.get(action, data), actor=f"user{who}")
     return authors
 
 
@@ -444,23 +759,46 @@ def test_any_order_of_arrival_makes_the_same_alert(steps: list[tuple[int, str, i
 
 
 @settings(deadline=None)
+@given(_steps, st.lists(st.integers(0, 2), max_size=200), st.randoms(use_true_random=False))
+def test_any_partition_of_the_entries_over_nodes_ends_in_one_alert(
+    steps: list[tuple[int, str, int]], dealt: list[int], rng: random.Random
+) -> None:
+    """Whoever got which entries first, and applied them one by one where it could: once all have all, all agree."""
+    entries = list({id: entry for author in _played(steps) for id, entry in author.known.items()}.values())
+    rng.shuffle(entries)
+    holders: list[dict[str, Entry]] = [{}, {}, {}]
+    for number, entry in enumerate(entries):
+        holders[dealt[number] if number < len(dealt) else 0][entry.id] = entry
+    for holder in holders:
+        fold(holder.values())  # a part of the story folds too, whatever it lacks
+    for holder in holders:
+        for other in rng.sample(holders, 3):
+            holder |= other
+    assert [fold(holder.values()) for holder in holders] == [fold(entries)] * 3
+
+
+@settings(deadline=None)
 @given(_steps)
 def test_one_more_entry_that_follows_all_is_as_good_as_folding_all(steps: list[tuple[int, str, int]]) -> None:
     for author in _played(steps):
         before = author.alert
-        for action in ACTIONS:
+        for action in (*ACTIONS, *ASIDE):
             at_once = Author(author.node, author.known.values(), author.at)
             at_once.seq = author.seq
-            entry = at_once.act(action, {"disposition": "real", "assignee": "x", "press_id": "p9"}, actor="last")
+            said = {"disposition": "real", "assignee": "x", "press_id": "p9", "to": "city", "sink": "county"}
+            said["until"] = "2026-03-09T08:00:00.000Z"
+            entry = at_once.act(action, said, actor="last")
             assert apply(before, entry) == at_once.alert
 
 
 @settings(deadline=None)
-@given(st.lists(st.sampled_from(ACTIONS), max_size=20))
+@given(st.lists(st.sampled_from([*ACTIONS, *ASIDE]), max_size=20))
 def test_of_a_history_in_a_row_the_fold_is_the_sum_of_its_steps(actions: list[str]) -> None:
-    low = raised()
+    low = raised(source={"type": "camera", "id": "c1"})
     start = low.alert
-    entries = [low.act(action, {"disposition": "real", "assignee": "x"}) for action in actions]
+    said = {"disposition": "real", "assignee": "x", "to": "county", "sink": "up", "callback": "reached"}
+    said["until"] = "2026-03-09T08:00:00.000Z"
+    entries = [low.act(action, said) for action in actions]
     assert functools.reduce(apply, entries, start) == low.alert
 
 
@@ -482,16 +820,36 @@ def test_closed_stands_until_a_reopen_that_has_seen_it(steps: list[tuple[int, st
     assert set(alert.closings) == standing
 
 
+@settings(deadline=None)
+@given(_steps)
+def test_shelved_stands_while_one_stands_that_nobody_who_saw_it_took_back(steps: list[tuple[int, str, int]]) -> None:
+    entries = {id: entry for author in _played(steps) for id, entry in author.known.items()}
+    alert = fold(entries.values())
+    assert alert is not None
+    press = fold({id: entry for author in _played(steps, "terminal") for id, entry in author.known.items()}.values())
+    assert press is not None and "shelved" not in press.detail
+    mark = alert.detail.get("shelved")
+    shelvings = [entry for entry in entries.values() if entry.action == "shelve"]
+    lifting = [entry for entry in entries.values() if entry.action in ("unshelve", "reopen")]
+    if mark is not None:
+        assert any(entry.actor == mark["by"] and entry.data["until"] == mark["until"] for entry in shelvings)
+    elif not lifting and not any(entry.action in ("close", "cancel") for entry in entries.values()):
+        assert not shelvings
+
+
 _junk = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(SHA),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
 _NAMES = """base kind severity status source place title device_time raised_at detail cameras press_id press_ids camera
-    snapshot snapshots state id wanted_ms sha256 disposition"""
+    snapshot snapshots clip from_ms codec state id wanted_ms sha256 disposition to level sink callback undelivered
+    escalated_to case due until shelved"""
 _fields = st.sampled_from(_NAMES.split())
-_forged = st.dictionaries(_fields, _junk | st.dictionaries(_fields, _junk) | st.sampled_from(["c1", "s1", "ready"]))
-_all_actions = st.sampled_from([*ACTIONS, "raised", "picture", "withdrawn", "cleared", "teleport"])
+_forged = st.dictionaries(
+    _fields, _junk | st.dictionaries(_fields, _junk) | st.sampled_from(["c1", "s1", "k1", "ready"])
+)
+_all_actions = st.sampled_from([*ACTIONS, *ASIDE, "raised", "picture", "clip", "withdrawn", "cleared", "teleport"])
 _hostile = st.builds(
     Entry,
     id=st.sampled_from([f"h{n}" for n in range(8)]),

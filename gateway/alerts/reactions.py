@@ -1,10 +1,12 @@
 """What an entry sets in motion, inside the transaction that writes it: so whatever is owed is on disk with its reason."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
-from gateway.alerts.answers import answer, stage_of
+from gateway.alerts.answers import accepted_proof, answer, forwarded_proof, stage_of
 from gateway.alerts.causality import unseen_by
+from gateway.alerts.duties import Duty
 from gateway.model import Draft, Entry, Forwarding, Lane, Parcel, ParcelDraft, Receipt, Stage
 from gateway.ports import Clock, FeedEntry, PressRecord, StoredAlert, Transaction
 
@@ -12,24 +14,29 @@ _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _ENDINGS = frozenset({"close", "cancel"})
 _HANDLING = frozenset({"acknowledge", "dispatch", "arrive"}) | _ENDINGS  # what can bring a press to a further stage
 _ALARM_ACTIONS = frozenset({"raised", "pressed", "withdrawn"})
+_MEDIA_LANES = {"picture": Lane.PICTURE, "clip": Lane.CLIP}
 
 
 def lane_of(action: str) -> Lane:
     if action in _ALARM_ACTIONS:
         return Lane.ALARM
-    return Lane.PICTURE if action == "picture" else Lane.UPDATE
+    return _MEDIA_LANES.get(action, Lane.UPDATE)
 
 
-class Reactions:
+class Reactions(Duty):
     """The ledger's reaction (ports.Reaction) and the forwarder's settlement of one node.
 
-    ``uppers``: ids of the sinks that take every entry, except those that came from them.
+    ``uppers``: ids of the sinks that take every entry, except those that came from them. ``receipted``: of the sinks whose
+    receipt is R2, because an upper node gives it; ``uppers`` unless told.
     """
 
-    def __init__(self, node_id: str, uppers: Sequence[str], clock: Clock) -> None:
+    def __init__(
+        self, node_id: str, uppers: Sequence[str], clock: Clock, receipted: Collection[str] | None = None
+    ) -> None:
         self._node_id = node_id
         self._uppers = tuple(uppers)
         self._clock = clock
+        self._receipted = frozenset(self._uppers if receipted is None else receipted)
 
     def react(self, tx: Transaction, fed: FeedEntry, stored: StoredAlert | None, via: str | None) -> None:
         for sink in self._uppers:
@@ -41,8 +48,9 @@ class Reactions:
             return
         stage = stage_of(stored.alert)
         if stage is not None:
+            proof = accepted_proof(stored.alert)
             for record in tx.presses(stored.alert.id):
-                self._tell(tx, record, stage)
+                self._tell(tx, record, stage, proof)
 
     def _reopened(self, tx: Transaction, ending: Entry) -> bool:
         """Somebody pressed again while, elsewhere, the alert was being closed: that press must not end unheard."""
@@ -55,9 +63,10 @@ class Reactions:
 
     def settle(self, tx: Transaction, parcel: Parcel, receipt: Receipt | None) -> None:
         """R2: the upper node's receipt is kept, and the presser is told."""
-        if receipt is None or not isinstance(parcel.content, Entry):
+        if receipt is None or parcel.sink not in self._receipted or not isinstance(parcel.content, Entry):
             return
         entry = parcel.content
+        tx.remember_receipt(parcel.sink, entry.id, receipt)
         if entry.action == "raised":
             tx.note_forwarding(entry.alert_id, Forwarding(parcel.sink, receipt.committed_at, receipt.seq))
         if entry.node != self._node_id or entry.action not in ("raised", "pressed"):
@@ -67,13 +76,13 @@ class Reactions:
             return
         record = tx.press(entry.actor.removeprefix("terminal/"), press_id, _EVER)
         if record is not None and record.alert_id == entry.alert_id:
-            self._tell(tx, record, Stage.FORWARDED)
+            self._tell(tx, record, Stage.FORWARDED, forwarded_proof(parcel.sink, receipt))
 
-    def _tell(self, tx: Transaction, record: PressRecord, stage: Stage) -> None:
+    def _tell(self, tx: Transaction, record: PressRecord, stage: Stage, proof: Mapping[str, Any]) -> None:
         if record.stage.rank >= stage.rank:
             return
         tx.raise_stage(record.terminal, record.press_id, record.alert_id, stage)
-        told = answer(record, stage, self._node_id, self._clock.now(), reply_to=record.reply_to)
+        told = answer(record, stage, self._node_id, self._clock.now(), reply_to=record.reply_to, proof=proof)
         tx.post(ParcelDraft(record.source, Lane.ALARM, answer=told))
 
 

@@ -117,3 +117,53 @@ async def test_a_closing_that_has_seen_every_press_stands(house: Any) -> None:
     await close_from_above(house, accepted.alert_id, last.entry.id)
     assert (await house.alert(accepted.alert_id)).workflow.value == "closed"
     assert {("p1", "closed"), ("p2", "closed")} <= set(await house.answers())
+
+
+async def test_a_clip_goes_up_in_the_lowest_lane(house: Any) -> None:
+    accepted = await house.intake.emit(house.press("p1"))
+    await act(house, accepted.alert_id, "picture", state="failed")
+    await act(house, accepted.alert_id, "clip", state="failed")
+    assert [parcel.content.action for parcel in await house.parcels(Lane.CLIP)] == ["clip"]
+    assert [parcel.content.action for parcel in await house.parcels(Lane.PICTURE)] == ["picture"]
+    assert max(Lane) is Lane.CLIP
+
+
+async def told(house: Any) -> dict[str, Any]:
+    """stage → the proof that the presser is given with it."""
+    due = house.clock.now() + timedelta(days=1)
+    parcels = await house.ledger.read(lambda reader: reader.parcels("tv", Lane.ALARM, 1000, due))
+    return {p.content.stage.value: p.content.proof for p in sorted(parcels, key=lambda p: p.id)}
+
+
+async def test_each_stage_comes_with_its_proof_and_a_repeat_hears_it_again(house: Any) -> None:
+    accepted = await house.intake.emit(house.press("p1"))
+    await deliver(house, Lane.ALARM)
+    forwarded = (await told(house))["forwarded"]
+    at = "2026-05-01T08:00:00.000Z"
+    assert forwarded == {"sink": "county", "seq": 1, "committed_at": at, "sha256": "0" * 64}
+    await house.intake.emit(house.press("p1"))
+    assert (await told(house))["forwarded"] == forwarded
+    await act(house, accepted.alert_id, "acknowledge", level="township")
+    taken = {"by": "wang", "node": "town", "level": "township"}
+    assert (await told(house))["accepted"] == taken
+    await house.intake.emit(house.press("p1"))
+    assert (await told(house))["accepted"] == taken
+    assert (await told(house))["received"] == {}
+
+
+async def test_every_receipt_of_an_upper_node_is_kept(house: Any) -> None:
+    accepted = await house.intake.emit(house.press("p1"))
+    await act(house, accepted.alert_id, "note")
+    await deliver(house, Lane.ALARM)
+    at = house.clock.now()
+    kept = await house.ledger.read(lambda r: r.receipts("county", at, at + timedelta(seconds=1), 0, 10))
+    entries = await house.ledger.read(lambda reader: reader.entries(accepted.alert_id))
+    assert [receipt.id for receipt in kept] == [entries[0].entry.id]
+
+
+async def test_a_partners_receipt_is_no_forwarding(house: Any) -> None:
+    await house.intake.emit(house.press("p1"))
+    (parcel,) = await house.parcels(Lane.ALARM)
+    receipt = Receipt(parcel.content.id, "0" * 64, 1, house.clock.now())
+    await house.ledger.write(lambda tx: house.reactions.settle(tx, replace(parcel, sink="hub"), receipt))
+    assert await house.answers() == [("p1", "received")]

@@ -1,0 +1,98 @@
+"""A press turns the dome to its household's preset, once, and says what came of it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gateway.alerts import domes as room
+from gateway.alerts.domes import Domes
+from gateway.alerts.register import Register
+from gateway.errors import Unreachable
+
+
+class Dome:
+    """A device service of one dome."""
+
+    def __init__(self) -> None:
+        self.turned: list[tuple[str, str]] = []
+        self.fault: Exception | None = None
+        self.hangs = False
+
+    async def go_to_preset(self, camera_id: str, preset: str) -> None:
+        if self.hangs:
+            await asyncio.Event().wait()
+        if self.fault is not None:
+            raise self.fault
+        self.turned.append((camera_id, preset))
+
+
+@pytest.fixture
+def dome() -> Dome:
+    return Dome()
+
+
+@pytest.fixture
+async def domes(house: Any, dome: Dome) -> AsyncIterator[Domes]:
+    (terminal,) = house.register.terminals()
+    house.register.replace(Register(house.register.cameras(), [replace(terminal, presets={"near": "北大街 12 号"})]))
+    made = Domes("town", house.ledger, house.register, dome, house.clock)
+    task = asyncio.create_task(made.run())
+    await asyncio.sleep(0)
+    await house.ledger.read(lambda reader: None)  # it has read where the feed stands
+    yield made
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def turned(house: Any, alert_id: str) -> list[Any]:
+    """The entries about it, once there is one."""
+    async with asyncio.timeout(60):
+        while True:
+            lines = await house.ledger.read(lambda reader: reader.entries(alert_id))
+            found = [line.entry for line in lines if line.entry.action == room.TURNED]
+            if found:
+                return found
+            await asyncio.sleep(0.01)
+
+
+async def test_a_press_turns_the_dome_once(house: Any, domes: Domes, dome: Dome) -> None:
+    first = await house.intake.emit(house.press("p1"))
+    (entry,) = await turned(house, first.alert_id)
+    await house.intake.emit(house.press("p2"))  # joins: the dome is turned already
+    other = await house.intake.emit(house.press("p3", terminal="tv-9"))  # a stranger has no preset
+    await turned(house, first.alert_id)
+    assert other.alert_id != first.alert_id
+    assert dome.turned == [("near", "北大街 12 号")]
+    assert (entry.actor, entry.comment) == ("gateway", "camera near, preset 北大街 12 号")
+    assert entry.data == {"camera": "near", "preset": "北大街 12 号", "reason": None}
+    assert (await house.alert(first.alert_id)).workflow == "new"
+
+
+async def test_a_dome_that_does_not_turn_is_told_of(house: Any, domes: Domes, dome: Dome) -> None:
+    dome.fault = Unreachable("10.0.0.5:80 did not answer GotoPreset within 5 s")
+    accepted = await house.intake.emit(house.press("p1"))
+    (entry,) = await turned(house, accepted.alert_id)
+    assert entry.data["reason"] == "10.0.0.5:80 did not answer GotoPreset within 5 s"
+
+
+async def test_a_dome_that_hangs_has_a_deadline_and_holds_up_nobody(
+    house: Any, domes: Domes, dome: Dome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "DEADLINE_S", 0.05)
+    dome.hangs = True
+    accepted = await house.intake.emit(house.press("p1"))
+    (entry,) = await turned(house, accepted.alert_id)
+    assert "did not answer" in entry.data["reason"]
+
+
+async def test_a_late_press_turns_nothing(house: Any, domes: Domes, dome: Dome) -> None:
+    late = house.clock.now() - timedelta(hours=1)
+    await house.intake.emit(house.press("p1", device_time=late))
+    house.clock.turn(3600)
+    fresh = await house.intake.emit(house.press("p2"))
+    await turned(house, fresh.alert_id)
+    assert len(dome.turned) == 1

@@ -1,6 +1,8 @@
-"""How severe a signal is: 1 (highest) to 4, by kind, the configuration's word before the contract's defaults."""
+"""How severe a signal is: 1 (highest) to 4, by kind: the configuration's word, then the taxonomy's, then the contract's
+defaults."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from gateway.model import Kind
 
@@ -34,10 +36,12 @@ _NAMES: Mapping[Kind, str] = {
 }
 
 
-def severity(kind: Kind, overrides: Mapping[Kind, int]) -> int:
-    return overrides.get(kind, DEFAULTS.get(kind, LOWEST))
+def severity(kind: Kind, overrides: Mapping[Kind, int], case: Mapping[str, Any] | None = None) -> int:
+    """``case``: as the taxonomy gives it (``Taxonomy.case_of``); its grade is the severity unless the kind is graded."""
+    usual = DEFAULTS.get(kind, LOWEST) if case is None else int(case["grade"])
+    return overrides.get(kind, usual)
 
 
-def title(kind: Kind, source: str) -> str:
-    """The alert's headline: what, and from whom."""
-    return f"{_NAMES[kind]} · {source}"
+def title(kind: Kind, source: str, names: Mapping[Kind, str] = _NAMES) -> str:
+    """The alert's headline: what, and from whom. ``names`` go before the usual ones."""
+    return f"{names.get(kind, _NAMES[kind])} · {source}"

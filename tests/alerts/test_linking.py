@@ -1,14 +1,20 @@
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.alerts.linking import distance_m, link
-from gateway.model import Camera, Place, Scene
+from gateway.alerts.linking import CameraIndex, Link, distance_m, linked
+from gateway.model import Camera, Place, Scene, Terminal
 
 HOME = Place(107.2043, 30.7361)
 
 
 def camera(name: str, lon: float, lat: float, scene: Scene = Scene.STREET, *, enabled: bool = True) -> Camera:
     return Camera(name, name, scene, Place(lon, lat), enabled=enabled)
+
+
+def link(place: Place, named: Sequence[str], cameras: Sequence[Camera], *, nearest: int, within_m: float) -> list[Link]:
+    return CameraIndex(cameras).link(place, named, nearest=nearest, within_m=within_m)
 
 
 NEAR = camera("near", 107.2045, 30.7361)
@@ -60,3 +66,62 @@ def test_distance_is_symmetric_and_never_beyond_half_the_earth(one: Place, other
     assert back is not None
     assert abs(there - back) < 1e-3
     assert 0 <= there < 20_016_000
+
+
+def plainly_near(place: Place, cameras: Sequence[Camera], nearest: int, within_m: float) -> list[str]:
+    """Every camera measured, the nearest kept: what the index has to agree with."""
+    measured = []
+    for one in cameras:
+        distance = distance_m(place, one.place)
+        if one.enabled and one.scene is not Scene.HOUSEHOLD and distance is not None and distance <= within_m:
+            measured.append((distance, one.id))
+    return [id for _, id in sorted(measured)[:nearest]]
+
+
+def cameras_at(places: Sequence[Place]) -> list[Camera]:
+    scenes, switches = list(Scene), (True, True, True, False)
+    return [
+        Camera(f"c{n}", f"c{n}", scenes[n % len(scenes)], place, enabled=switches[n % len(switches)])
+        for n, place in enumerate(places)
+    ]
+
+
+in_the_village = st.tuples(st.integers(0, 40), st.integers(0, 40)).map(
+    lambda at: Place(107.2 + at[0] * 1e-4, 30.7 + at[1] * 1e-4)
+)
+anywhere = st.one_of(
+    in_the_village, positions, st.sampled_from([Place(), Place(180, 0), Place(-180, 0), Place(0, 90), Place(77, -90)])
+)
+
+
+@given(anywhere, st.lists(anywhere, max_size=60), st.integers(0, 5), st.sampled_from([1.0, 30.0, 500.0, 1e5, 3e7]))
+def test_the_index_finds_what_measuring_every_camera_finds(
+    place: Place, places: list[Place], nearest: int, within_m: float
+) -> None:
+    cameras = cameras_at(places)
+    found = link(place, (), cameras, nearest=nearest, within_m=within_m)
+    assert [one.camera.id for one in found] == plainly_near(place, cameras, nearest, within_m)
+
+
+@given(st.lists(in_the_village, max_size=30), st.lists(in_the_village, max_size=30))
+def test_linked_is_what_the_terminals_presses_would_link(homes: list[Place], places: list[Place]) -> None:
+    cameras = cameras_at(places)
+    terminals = [
+        Terminal(f"tv-{n}", place=home, cameras=("c1", "gone") if n % 3 == 0 else ()) for n, home in enumerate(homes)
+    ]
+    expected = {
+        found.camera.id
+        for terminal in terminals
+        for found in link(terminal.place, terminal.cameras, cameras, nearest=2, within_m=300)
+    }
+    assert linked(terminals, cameras, nearest=2, within_m=300) == expected
+
+
+def test_a_thousand_cameras_on_one_pole_are_one_place() -> None:
+    cameras = [camera(f"{n:04}", 107.2, 30.7) for n in range(1000)]
+    found = link(HOME, (), cameras, nearest=2, within_m=10_000)
+    assert [one.camera.id for one in found] == ["0000", "0001"]
+
+
+def test_a_position_that_is_no_number_links_nothing() -> None:
+    assert link(Place(float("nan"), 30.7), (), [NEAR], nearest=2, within_m=500) == []

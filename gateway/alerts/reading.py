@@ -5,12 +5,12 @@ Entries come from newer and from hostile nodes too; what cannot be read has a sa
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from gateway.model import (
     Alert,
+    Clip,
     Entry,
     Kind,
     LinkedCamera,
@@ -19,6 +19,7 @@ from gateway.model import (
     Snapshot,
     SourceRef,
     Status,
+    said_time,
 )
 
 # A button that sticks must not let one alert grow without end: of its presses the first ids are named (all are counted),
@@ -27,6 +28,7 @@ MAX_PRESS_IDS = 100
 MAX_CAMERAS = 64
 MAX_SNAPSHOTS = 100
 MAX_TEXT = 1_000
+MAX_NAMES = 64
 _MAX_NUMBER = 2**53
 
 E = TypeVar("E", bound=StrEnum)
@@ -38,12 +40,14 @@ def raised(entry: Entry) -> Alert:
     source, place = _mapping(base.get("source")), _mapping(base.get("place"))
     kind = _member(Kind, base.get("kind"), Kind.OTHER)
     severity = _whole(base.get("severity"))
-    raised_at = _time(base.get("raised_at")) or entry.at
+    raised_at = said_time(base.get("raised_at")) or entry.at
     press = source.get("type") == "terminal"
     detail = dict(_mapping(base.get("detail")))
     if "press_ids" in detail:
         ids = [id for id in _sequence(detail["press_ids"]) if text(id, MAX_TEXT) is not None]
         detail["press_ids"] = ids[:MAX_PRESS_IDS]
+    detail.pop("shelved", None)  # an operator's act alone sets anything aside
+    detail.pop("held", None)
     cameras = joined((), linked_cameras(base.get("cameras"), press=1))
     return Alert(
         id=entry.alert_id,
@@ -65,7 +69,7 @@ def raised(entry: Entry) -> Alert:
             address=text(place.get("address"), MAX_TEXT),
             area_code=text(place.get("area_code"), 64),
         ),
-        device_time=_time(base.get("device_time")),
+        device_time=said_time(base.get("device_time")),
         last_press_at=raised_at if press else None,
         detail=detail,
         cameras=cameras,
@@ -87,6 +91,7 @@ def linked_cameras(value: object, *, press: int) -> list[LinkedCamera]:
                 name=text(camera.get("name"), MAX_TEXT) or id,
                 distance_m=_whole(camera.get("distance_m")),
                 snapshots=tuple(snapshot for snapshot in snapshots if snapshot is not None),
+                clip=_asked_clip(_mapping(camera.get("clip"))),
             )
         )
     return cameras
@@ -106,6 +111,18 @@ def _snapshot(value: Mapping[str, Any], press: int) -> Snapshot | None:
     )
 
 
+def _asked_clip(value: Mapping[str, Any]) -> Clip | None:
+    id = text(value.get("id"), 128)
+    if id is None:
+        return None
+    failed = value.get("state") == PictureState.FAILED
+    return Clip(
+        id=id,
+        state=PictureState.FAILED if failed else PictureState.PENDING,
+        reason=text(value.get("reason"), MAX_TEXT),
+    )
+
+
 def joined(cameras: Sequence[LinkedCamera], more: Iterable[LinkedCamera]) -> tuple[LinkedCamera, ...]:
     joined = {camera.id: camera for camera in cameras}
     taken = {snapshot.id for camera in cameras for snapshot in camera.snapshots}
@@ -119,7 +136,8 @@ def joined(cameras: Sequence[LinkedCamera], more: Iterable[LinkedCamera]) -> tup
                 taken.add(snapshot.id)
                 fresh.append(snapshot)
         kept = (before.snapshots if before else ()) + tuple(fresh)
-        joined[camera.id] = replace(before or camera, snapshots=kept[:MAX_SNAPSHOTS])
+        clip = camera.clip if before is None else before.clip or camera.clip
+        joined[camera.id] = replace(before or camera, snapshots=kept[:MAX_SNAPSHOTS], clip=clip)
     return tuple(joined.values())
 
 
@@ -134,7 +152,7 @@ def picture(data: Mapping[str, Any]) -> Snapshot | None:
         "",
         0,
         offset_ms=_whole(data.get("offset_ms")),
-        taken_at=_time(data.get("taken_at")),
+        taken_at=said_time(data.get("taken_at")),
         state=PictureState.READY,
         sha256=sha256,
         width=_whole(data.get("width")),
@@ -142,8 +160,27 @@ def picture(data: Mapping[str, Any]) -> Snapshot | None:
     )
 
 
-def settled(snapshot: Snapshot) -> int:
-    return (PictureState.PENDING, PictureState.FAILED, PictureState.READY).index(snapshot.state)
+def clip(data: Mapping[str, Any]) -> Clip | None:
+    """What a ``clip`` entry says of its clip; None where it makes no sense."""
+    id = text(data.get("clip"), 128)
+    if id is None:
+        return None
+    if data.get("state") == PictureState.FAILED:
+        return Clip(id, PictureState.FAILED, text(data.get("reason"), MAX_TEXT))
+    sha256, from_ms, to_ms = text(data.get("sha256"), 64), _whole(data.get("from_ms")), _whole(data.get("to_ms"))
+    if data.get("state") != PictureState.READY or sha256 is None or len(sha256) != 64 or not _is_hex(sha256):
+        return None
+    return Clip(id, PictureState.READY, None, from_ms, to_ms, sha256, text(data.get("codec"), 32))
+
+
+def settled(taken: Snapshot | Clip) -> int:
+    """How far it has come: a failure gives way to a success, and nothing to what says less."""
+    return (PictureState.PENDING, PictureState.FAILED, PictureState.READY).index(taken.state)
+
+
+def names(value: object) -> list[str]:
+    """The texts of a list, as many as make sense; an empty one is a name too."""
+    return [name[:MAX_TEXT] for name in _sequence(value)[:MAX_NAMES] if isinstance(name, str)]
 
 
 def _is_hex(text: str) -> bool:
@@ -172,16 +209,6 @@ def _degrees(value: object, limit: int) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return value if -limit <= value <= limit else None
-
-
-def _time(value: object) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        at = datetime.fromisoformat(value)
-        return at.astimezone(UTC) if at.tzinfo is not None else None
-    except (ValueError, OverflowError):
-        return None
 
 
 def _member(members: type[E], value: object, otherwise: E) -> E:

@@ -32,3 +32,20 @@ def test_a_reload_keeps_presence() -> None:
     assert [one.id for one in register.terminals()] == ["tv-1", "tv-2"]
     assert register.camera("c") is not None
     assert register.presence("tv-1").online is True
+
+
+def test_those_whose_presence_changed_are_named_and_strangers_are_not() -> None:
+    register = Register([], [Terminal("tv-1"), Terminal("tv-2"), Terminal("tv-3")])
+    register.seen("tv-1", NOW)
+    register.seen("tv-2", NOW)
+    seen = register.changes
+    assert register.presence_changes(seen) == []
+    register.seen("stranger", NOW)
+    register.seen("tv-1", NOW, pressed=True)
+    register.seen("tv-3", NOW)
+    register.seen("tv-1", NOW, online=False)
+    assert sorted(register.presence_changes(seen)) == ["tv-1", "tv-3"]
+    assert sorted(register.presence_changes(0)) == ["tv-1", "tv-2", "tv-3"]
+    before = register.replaced
+    register.replace(Register([], [Terminal("tv-3")]))
+    assert (register.replaced, register.presence_changes(0)) == (before + 1, ["tv-3"])

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 
+from gateway.calm import Calm
 from gateway.delivery.lanes import LaneLoop
 from gateway.delivery.settlement import Settle, Settlement
 from gateway.model import Lane
@@ -27,22 +28,24 @@ class Forwarder:
         clock: Clock,
         *,
         rng: random.Random | None = None,
+        calm: Calm | None = None,
     ) -> None:
-        self._ledger = ledger
         self._sinks = tuple(sinks)
-        self._settle = settle
-        self._clock = clock
-        self._rng = rng or random.SystemRandom()
+        rng, calm = rng or random.SystemRandom(), calm or Calm()
+        self._loops: dict[tuple[str, Lane], LaneLoop] = {}
+        for sink in self._sinks:
+            for lane in Lane:
+                settlement = Settlement(ledger, settle, clock, sink.concurrency * _SETTLEMENTS_AHEAD, rng)
+                self._loops[sink.id, lane] = LaneLoop(ledger, sink, lane, settlement, clock, rng, calm)
+
+    def open(self, sink: str, lane: Lane) -> bool:
+        """Whether a sink takes a lane's parcels, as far as has been seen; True for one that is none of ours."""
+        loop = self._loops.get((sink, lane))
+        return loop is None or loop.open
 
     async def run(self) -> None:
         """Ends only by being cancelled; then what was delivered is still written down (within 3 s)."""
         async with asyncio.TaskGroup() as group:
-            for sink in self._sinks:
-                for lane in Lane:
-                    group.create_task(self._loop(sink, lane).run(), name=f"deliver/{sink.id}/{lane.name.lower()}")
+            for (sink, lane), loop in self._loops.items():
+                group.create_task(loop.run(), name=f"deliver/{sink}/{lane.name.lower()}")
             await asyncio.Event().wait()
-
-    def _loop(self, sink: Sink, lane: Lane) -> LaneLoop:
-        capacity = sink.concurrency * _SETTLEMENTS_AHEAD
-        settlement = Settlement(self._ledger, self._settle, self._clock, capacity, self._rng)
-        return LaneLoop(self._ledger, sink, lane, settlement, self._clock, self._rng)

@@ -87,12 +87,16 @@ class FakeLedger:
         self.writes = 0
         self.failing: Callable[[], bool] = lambda: False
         self.reads_failing = False
+        self.hands_over = False
+        self.by_alert = False  # else each parcel counts as an alert of its own
+        self.reads = 0
+        self._fresh: dict[tuple[str, Lane], list[Parcel]] = {}
         self._clock = clock
         self._counts: dict[str, int] = {}
         self._news = asyncio.Condition()
         self._next = 0
 
-    async def write(self, work: Callable[[Any], Any]) -> Any:
+    async def write(self, work: Callable[[Any], Any], *, urgent: bool = False) -> Any:
         self.writes += 1
         before = {id: replace(row) for id, row in self.rows.items()}
         await asyncio.sleep(0)
@@ -110,6 +114,7 @@ class FakeLedger:
         return result
 
     async def read(self, work: Callable[[Any], Any]) -> Any:
+        self.reads += 1
         await asyncio.sleep(0)
         if self.reads_failing:
             raise StoreFailed("the ledger is closed")
@@ -123,18 +128,26 @@ class FakeLedger:
             await self._news.wait_for(lambda: self._counts.get(topic, 0) > seen)
             return self._counts[topic]
 
+    def fresh(self, sink: str, lane: Lane) -> list[Parcel] | None:
+        if not self.hands_over:
+            return None
+        parcels, self._fresh[sink, lane] = self._fresh.get((sink, lane)), []
+        return parcels
+
     def fault(self) -> str | None:
         return None
 
     async def close(self) -> None: ...
 
-    async def post(self, *lanes: Lane, sink: str = "up", name: str = "e") -> list[int]:
+    async def post(self, *lanes: Lane, sink: str = "up", name: str = "e", alert: str = "alert") -> list[int]:
         """Put one parcel into the outbox for each lane named; their ids."""
         ids = []
         for lane in lanes:
             self._next += 1
-            entry = Entry(f"{name}{self._next}", "alert", "n1", self._next, (), self._clock.now(), "gateway", "note")
+            entry = Entry(f"{name}{self._next}", alert, "n1", self._next, (), self._clock.now(), "gateway", "note")
             self.rows[self._next] = Row(Parcel(self._next, sink, lane, entry), self._clock.now())
+            if (sink, lane) in self._fresh:
+                self._fresh[sink, lane].append(self.rows[self._next].parcel)
             ids.append(self._next)
         await self._tell({f"parcel/{sink}/{lane.value}" for lane in lanes})
         return ids
@@ -154,7 +167,9 @@ class FakeTransaction:
 
     def parcels(self, sink: str, lane: Lane, limit: int, due_before: datetime) -> list[Parcel]:
         due = [row.parcel for row in self._waiting(sink, lane) if row.due <= due_before]
-        return sorted(due, key=lambda parcel: -parcel.id)[:limit]
+        newest = {row.parcel.content.alert_id: id for id, row in reversed(self.ledger.rows.items())}
+        by_alert = sorted(due, key=lambda parcel: (-newest[parcel.content.alert_id], parcel.id))
+        return (by_alert if self.ledger.by_alert else sorted(due, key=lambda parcel: -parcel.id))[:limit]
 
     def next_due(self, sink: str, lane: Lane) -> datetime | None:
         return min((row.due for row in self._waiting(sink, lane)), default=None)
@@ -243,9 +258,11 @@ class Bench:
             self._task = None
 
 
-@pytest.fixture
-async def bench():
+@pytest.fixture(params=["read", "handed over"])
+async def bench(request):
+    """Whether parcels are found by a look, or come with their commit, nothing may differ but the looks."""
     clock = FakeClock()
     made = Bench(clock, FakeLedger(clock), FakeSink(clock))
+    made.ledger.hands_over = request.param == "handed over"
     yield made
     await made.stop()

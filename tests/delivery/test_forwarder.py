@@ -1,13 +1,14 @@
 import asyncio
 import random
+from itertools import pairwise
 
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.errors import Refused, TryLater
+from gateway.errors import Refused, TryLater, TurnedAway
 from gateway.model import Lane
 
-A, U, P, H = Lane.ALARM, Lane.UPDATE, Lane.PICTURE, Lane.HEALTH
+A, U, P, H, C = Lane.ALARM, Lane.UPDATE, Lane.PICTURE, Lane.HEALTH, Lane.CLIP
 
 
 def down(reason="connection refused"):
@@ -126,6 +127,18 @@ async def test_pictures_have_a_minute(bench):
     assert len(bench.sink.attempts) >= 1 and bench.sink.attempts[0][0] == 0
 
 
+async def test_one_clip_goes_at_a_time_and_has_eleven_minutes(bench):
+    bench.sink.behave = hanging()
+    await bench.ledger.post(C, C, C)
+    bench.start()
+    await bench.clock.run_for(659)
+    assert (bench.sink.under_way[C], len(bench.sink.attempts)) == (1, 1)
+    (alarm,) = await bench.ledger.post(A)
+    bench.sink.behave = bench.sink._take
+    await bench.clock.run_until(lambda: bench.settled == [alarm], within=0.1)
+    await bench.clock.run_until(lambda: not bench.waiting, within=130)
+
+
 async def test_a_refused_parcel_is_parked_and_the_others_go_on(bench):
     async def refuse_the_second(parcel):
         if parcel.id == 2:
@@ -170,6 +183,44 @@ async def test_a_parcel_that_comes_due_is_sent_while_another_hangs(bench):
     await bench.ledger.post(P, P)
     bench.start()
     await bench.clock.run_until(lambda: bench.settled == [1], within=8)
+
+
+async def test_what_a_middlebox_turns_away_is_never_parked_and_waits_alone_longer_each_time(bench):
+    async def filtered(parcel):
+        if parcel.id == 1:
+            raise TurnedAway("a filter on the way says 400")
+
+    bench.sink.behave = filtered
+    await bench.ledger.post(A)
+    bench.start()
+    with capture_logs() as logs:
+        for _ in range(50):
+            (fresh,) = await bench.ledger.post(A)
+            await bench.clock.run_until(lambda id=fresh: id in bench.settled, within=2.1)
+            await bench.clock.run_for(30)
+    tries = [at for at, id in bench.sink.attempts if id == 1]
+    waits = [round(later - earlier) for earlier, later in pairwise(tries)]
+    assert [wait for wait in waits if wait > 10][:6] == [16, 32, 64, 128, 256, 300]
+    assert max(waits) == 300
+    assert "a filter on the way says 400" in [line["reason"] for line in logs if line["log_level"] == "warning"]
+    assert bench.ledger.rows[1].parked is None
+    bench.sink.behave = bench.sink._take
+    await bench.clock.run_until(lambda: 1 in bench.settled, within=310)
+
+
+async def test_while_everything_is_turned_away_the_newest_is_tried_as_under_an_outage(bench):
+    async def login_page(parcel):
+        raise TurnedAway("a login page says 400")
+
+    bench.sink.behave = login_page
+    await bench.ledger.post(*[A] * 20)
+    bench.start()
+    await bench.clock.run_for(3600)
+    (newest,) = await bench.ledger.post(A)
+    await bench.clock.run_for(60)
+    bench.sink.behave = bench.sink._take
+    await bench.clock.run_until(lambda: newest in bench.settled, within=2.1)
+    await bench.clock.run_until(lambda: not bench.waiting, within=1)
 
 
 async def test_one_poisonous_parcel_neither_stops_its_lane_nor_slows_it(bench):
@@ -337,3 +388,58 @@ async def test_whatever_goes_wrong_every_parcel_arrives_and_is_settled_once(benc
     assert parked <= refused
     assert set(posted) - parked == set(bench.settled) <= set(bench.sink.received)
     assert len(bench.settled) == len(set(bench.settled))
+
+
+async def test_what_comes_with_its_commit_is_sent_without_a_look(bench):
+    bench.ledger.hands_over = True
+    bench.start()
+    await bench.clock.run_for(1)
+    looks = bench.ledger.reads
+    for _ in range(20):
+        (alarm,) = await bench.ledger.post(A)
+        await bench.clock.run_until(lambda id=alarm: id in bench.settled, within=1)
+    assert bench.ledger.reads == looks
+
+
+async def test_what_no_hand_over_told_of_is_found_within_a_minute(bench):
+    bench.ledger.hands_over = True
+    bench.start()
+    await bench.clock.run_for(1)
+    (lost,) = await bench.ledger.post(A)
+    bench.ledger._fresh["up", A].clear()
+    await bench.clock.run_until(lambda: lost in bench.settled, within=61)
+
+
+async def test_answers_that_nobody_waits_for_share_a_commit_and_receipts_do_not_wait(bench):
+    bench.start()
+    await bench.clock.run_for(1)
+    for _ in range(5):
+        await bench.ledger.post(P)
+        await bench.clock.run_for(0.01)
+    await bench.clock.run_until(lambda: not bench.waiting, within=1)
+    assert bench.ledger.writes == 1
+    (alarm,) = await bench.ledger.post(A)
+    await bench.clock.run_until(lambda: alarm in bench.settled, within=0.05)
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_an_ordered_sink_is_given_each_alerts_parcels_one_after_another_whatever_fails(bench, seed):
+    rng = random.Random(seed)
+    bench.sink.ordered = bench.ledger.by_alert = True
+    taken: dict[str, list[int]] = {}
+
+    async def moody(parcel):
+        await bench.clock.sleep(rng.random())
+        if rng.random() < 0.4 and bench.clock.elapsed < 60:
+            raise TryLater("not now", after=rng.choice([None, None, 8.0]))
+        taken.setdefault(parcel.content.alert_id, []).append(parcel.id)
+
+    bench.sink.behave = moody
+    bench.start()
+    posted: dict[str, list[int]] = {}
+    for _ in range(60):
+        alert = f"a{rng.randrange(6)}"
+        posted.setdefault(alert, []).extend(await bench.ledger.post(*[U] * rng.randrange(1, 3), alert=alert))
+        await bench.clock.run_for(rng.random())
+    await bench.clock.run_until(lambda: not bench.waiting, within=600)
+    assert taken == posted

@@ -53,7 +53,7 @@ async def post(ledger, *press_ids):
 
 
 async def until_empty(ledger):
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while any(waiting for _, _, waiting, _, _ in await ledger.read(lambda reader: reader.backlog())):
             await asyncio.sleep(0.02)
 

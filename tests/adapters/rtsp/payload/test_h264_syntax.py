@@ -4,14 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.rtsp.h264_syntax import (
-    ParameterSets,
-    parameter_sets,
-    recovery_frames,
-    split_annexb,
-    sprop_nals,
-    sps_size,
-)
+from adapters.rtsp.payload.h264_syntax import H264Sets, recovery_frames, sps_size
+from adapters.rtsp.payload.nal_syntax import split_annexb, sprop_nals
 from adapters.rtsp.sdp import parse_description
 
 
@@ -61,7 +55,7 @@ def test_any_size_is_read(columns, rows, references, crop):
 def test_real_cameras_sizes(recordings, name, size):
     text = (recordings / name).read_bytes().decode("utf-8", "replace")
     media = parse_description(text.partition("v=0")[2]).video("H264")
-    sets = parameter_sets(sprop_nals(media.parameters("H264")["sprop-parameter-sets"]))
+    sets = H264Sets(sprop_nals(media.parameters("H264")["sprop-parameter-sets"]))
     assert sets.complete
     assert (sets.width, sets.height) == size
 
@@ -73,7 +67,7 @@ def test_all_recorded_parameter_sets_are_read(recordings):
         media = parse_description(text.partition("v=0")[2]).video("H264")
         sprop = media.parameters("H264").get("sprop-parameter-sets") if media else None
         if sprop:
-            sets = parameter_sets(sprop_nals(sprop))
+            sets = H264Sets(sprop_nals(sprop))
             assert sets.complete and sets.width, path.name
             read += 1
     assert read > 10
@@ -81,19 +75,19 @@ def test_all_recorded_parameter_sets_are_read(recordings):
 
 def test_rubbish_and_start_codes_in_sprop_are_read_around(wire):
     both = base64.b64encode(wire.annexb(wire.SPS, wire.PPS) + b"\x00\x00\x00\x01").decode().rstrip("=")
-    sets = parameter_sets(sprop_nals(f"%%%,{both},,AAAA"))
+    sets = H264Sets(sprop_nals(f"%%%,{both},,AAAA"))
     assert sets.prefix == wire.annexb(wire.SPS, wire.PPS)
 
 
 def test_a_new_set_takes_the_place_of_the_one_with_its_number(wire):
-    sets = parameter_sets([wire.SPS, wire.PPS])
+    sets = H264Sets([wire.SPS, wire.PPS])
     changed = wire.PPS[:-1] + b"\xb8"
     assert sets.add(changed)
     assert sets.prefix == wire.annexb(wire.SPS, changed)
 
 
 def test_no_number_of_sets_fills_the_memory(wire):
-    sets = ParameterSets()
+    sets = H264Sets()
     for _ in range(3):
         for number in range(255):
             code = bin(number + 1)[2:]
@@ -114,7 +108,7 @@ def test_a_recovery_point_is_found_behind_other_messages(wire):
 @given(st.binary(max_size=300))
 def test_no_bytes_make_the_readers_fail(data):
     recovery_frames(b"\x06" + data)
-    sets = ParameterSets()
+    sets = H264Sets()
     for nal in split_annexb(b"\x67" + data):
         sets.add(nal)
     sets.add(b"\x67" + data)

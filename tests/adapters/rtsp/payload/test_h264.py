@@ -1,11 +1,7 @@
-from itertools import pairwise
-
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from adapters.rtsp.h264 import MAX_UNIT, H264Depacketiser
-from adapters.rtsp.h264_syntax import ParameterSets, parameter_sets
+from adapters.rtsp.payload.h264 import H264Depacketiser
+from adapters.rtsp.payload.h264_syntax import H264Sets
 from adapters.rtsp.protocol import Demultiplexer
 
 
@@ -14,7 +10,7 @@ class Stream:
 
     def __init__(self, nals=(), wants_all=False):
         self.units = []
-        self.depacketiser = H264Depacketiser(parameter_sets(nals), lambda *unit: self.units.append(unit))
+        self.depacketiser = H264Depacketiser(H264Sets(nals), lambda *unit: self.units.append(unit))
         self.depacketiser.want_all(wants_all)
         self.demultiplexer = Demultiplexer(lambda message: None)
         self.demultiplexer.attach(0, self.depacketiser)
@@ -65,12 +61,6 @@ def test_changed_parameter_sets_replace_those_of_the_description(wire, key, sets
     assert stream.payloads == [wire.annexb(wire.SPS, changed, key)]
 
 
-def test_a_keyframe_without_any_parameter_sets_is_dropped_and_counted(wire, key):
-    stream, camera = Stream(), wire.Packetiser()
-    stream.feed(camera.nals(0, key))
-    assert stream.units == [] and stream.depacketiser.dropped == 1
-
-
 def test_other_pictures_are_passed_over(wire, key, sets):
     stream, camera = Stream(sets), wire.Packetiser()
     for time in range(0, 36000, 3600):
@@ -83,11 +73,14 @@ def test_every_picture_goes_out_where_all_are_wanted(wire, key, sets):
     stream, camera = Stream(sets, wants_all=True), wire.Packetiser()
     other, supplement = wire.slice_nal(700), b"\x06\x05\x01\x07\x80"
     stream.feed(camera.nals(0, key) + camera.nals(3600, supplement, other) + camera.nals(7200, wire.PPS, other))
-    assert stream.payloads == [
-        wire.annexb(*sets, key),
-        wire.annexb(supplement, other),
-        wire.annexb(wire.PPS, other),
-    ]
+    assert stream.payloads == [wire.annexb(*sets, key), wire.annexb(supplement, other), wire.annexb(other)]
+
+
+def test_parameter_sets_that_change_between_keyframes_come_with_their_picture(wire, key, sets):
+    stream, camera = Stream(sets, wants_all=True), wire.Packetiser()
+    changed, other = wire.PPS[:-1] + b"\xb8", wire.slice_nal(700)
+    stream.feed(camera.nals(0, key) + camera.nals(1, changed, other) + camera.nals(2, changed, other))
+    assert stream.payloads[1:] == [wire.annexb(changed, other), wire.annexb(other)]
 
 
 def test_all_are_wanted_from_the_next_whole_picture_on(wire, sets):
@@ -165,6 +158,13 @@ def test_a_gradual_refresh_counts_only_where_there_is_no_idr(wire, key, sets):
     assert stream.payloads == [wire.annexb(*sets, *refresh), wire.annexb(*sets, key)]
 
 
+def test_gradual_refreshes_count_again_where_no_idr_follows_the_first(wire, key, sets):
+    stream, camera = Stream(sets), wire.Packetiser()
+    refresh = (wire.GRADUAL_REFRESH, wire.slice_nal(500))
+    stream.feed(camera.nals(0, key) + b"".join(camera.nals(time, *refresh) for time in range(1, 7)))
+    assert [time for _, _, time, _ in stream.units] == [0, 4, 5, 6]
+
+
 def test_a_whole_unit_with_start_codes_in_one_nal_is_taken_apart(wire, key, sets):
     stream, camera = Stream(), wire.Packetiser()
     stream.feed(camera.nals(0, wire.annexb(*sets, key)[4:]))
@@ -187,6 +187,13 @@ def test_a_lost_packet_tears_its_keyframe_and_no_other(wire, key, sets):
     assert stream.payloads == [wire.annexb(*sets, key)] and stream.depacketiser.dropped == 1
 
 
+def test_a_fragment_that_never_ends_tears_its_keyframe(wire, key, sets):
+    stream, camera = Stream(sets), wire.Packetiser()
+    stream.feed(camera.unit(0, *wire.fragments(key, 98)[:-1], wire.slice_nal(60, idr=True, first=False)))
+    stream.feed(camera.nals(1, key))
+    assert stream.payloads == [wire.annexb(*sets, key)] and stream.depacketiser.dropped == 1
+
+
 def test_a_camera_that_does_not_number_its_packets_is_received(wire, key, sets):
     stream = Stream(sets)
     for index, payload in enumerate(parts := wire.fragments(key, 98)):
@@ -194,52 +201,46 @@ def test_a_camera_that_does_not_number_its_packets_is_received(wire, key, sets):
     assert stream.payloads == [wire.annexb(*sets, key)]
 
 
-def test_an_endless_unit_is_dropped_and_its_memory_freed(wire, sets):
-    stream = Stream(sets)
-    begin, *_, end = wire.fragments(wire.slice_nal(180000, idr=True), 59998)
-    middle = bytes([begin[0], 5]) + begin[2:]
-    for seq in range(MAX_UNIT // len(begin) + 2):
-        stream.feed(wire.interleave(wire.rtp(middle if seq else begin, seq=seq, time=0)))
-    assert len(stream.depacketiser._body) == 0
-    stream.feed(wire.interleave(wire.rtp(end, seq=seq + 1, time=0, marker=True)))
-    stream.feed(wire.Packetiser().nals(1, wire.slice_nal(500, idr=True)))
-    assert len(stream.keyframes) == 1 and stream.depacketiser.dropped == 1
+def test_start_codes_left_in_the_payload_are_read_around(wire, key, sets):
+    stream, camera = Stream(), wire.Packetiser(mtu=4000)
+    stream.feed(camera.unit(0, wire.annexb(*sets), wire.annexb(key)[1:]))
+    assert stream.payloads == [wire.annexb(*sets, key)]
 
 
-unit_shapes = st.lists(
-    st.tuples(st.booleans(), st.integers(2, 900), st.booleans(), st.booleans()), min_size=1, max_size=8
-)
+def test_both_fields_of_an_interlaced_keyframe_are_one_unit(wire, key, sets):
+    stream, camera = Stream(sets), wire.Packetiser()
+    second = wire.slice_nal(700)  # a P field with the IDR field's timestamp
+    stream.feed(camera.nals(0, key, second) + camera.nals(3600, wire.slice_nal(300)))
+    assert stream.payloads == [wire.annexb(*sets, key, second)]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # ``wire`` is a module, nothing to reset
-@given(unit_shapes, st.lists(st.integers(0, 20000), max_size=40), st.booleans(), st.booleans(), st.integers(20, 400))
-def test_any_cut_of_the_stream_gives_the_same_units(wire, shapes, cuts, wants_all, markers, mtu):
-    camera = wire.Packetiser(mtu=mtu, markers=markers)
-    stream = b""
-    for time, (idr, size, with_sets, two_slices) in enumerate(shapes):
-        nals = [wire.SPS, wire.PPS] if with_sets else []
-        nals.append(wire.slice_nal(size, idr=idr, seed=time))
-        nals += [wire.slice_nal(size, idr=idr, first=False)] if two_slices else []
-        stream += camera.nals(time * 3600, *nals)
-    whole = Stream((wire.SPS, wire.PPS), wants_all)
-    whole.feed(stream)
-    cut = Stream((wire.SPS, wire.PPS), wants_all)
-    edges = [0, *sorted(cut_at % (len(stream) + 1) for cut_at in cuts), len(stream)]
-    for begin, end in pairwise(edges):
-        cut.feed(stream[begin:end])
-    assert cut.units == whole.units
-    if markers:
-        assert len(whole.keyframes) == sum(idr for idr, *_ in shapes)
-        assert len(whole.units) == (len(shapes) if wants_all else len(whole.keyframes))
+@pytest.mark.parametrize("kind", [25, 26, 27, 29, 30, 31, 2, 14, 20])
+@pytest.mark.parametrize("wants_all", [False, True])
+def test_payloads_of_other_modes_are_passed_over(wire, key, sets, kind, wants_all):
+    stream, camera = Stream(sets, wants_all), wire.Packetiser()
+    other = bytes([0x60 | kind, 0x85, 0, 1]) + bytes(range(60))
+    stream.feed(camera.unit(0, other, other) + camera.unit(1, other, key[:90], other))
+    assert stream.payloads == [wire.annexb(*sets, key[:90])]
+    assert stream.depacketiser.dropped == 0
 
 
-@given(st.lists(st.tuples(st.binary(max_size=60), st.integers(0, 3), st.booleans()), max_size=40), st.booleans())
-def test_no_packets_make_it_fail_or_grow(packets, wants_all):
-    depacketiser = H264Depacketiser(ParameterSets(), lambda *unit: None)
-    depacketiser.want_all(wants_all)
-    total = 0
-    for payload, time, plain in packets:
-        packet = (b"\x80\x60\x00\x01" + time.to_bytes(4, "big") + bytes(4) if plain else b"") + payload
-        total += len(packet) + 4
-        depacketiser.packet(memoryview(packet), 0, len(packet), 0.0)
-    assert len(depacketiser._body) <= total
+def test_an_aggregate_that_ends_too_early_tears_its_picture_only(wire, key, sets):
+    stream, camera = Stream(sets), wire.Packetiser()
+    stream.feed(camera.unit(0, wire.stap_a(key[:50], key[:50])[:-9]) + camera.nals(1, key))
+    assert stream.payloads == [wire.annexb(*sets, key)] and stream.depacketiser.dropped == 1
+
+
+def test_an_aggregate_of_more_than_any_camera_sends_is_cut_short(wire, key, sets):
+    stream, camera = Stream(sets), wire.Packetiser()
+    stream.feed(camera.unit(0, wire.stap_a(*[key[:20]] * 2000)))
+    assert stream.payloads == [wire.annexb(*sets, *[key[:20]] * 64)]
+
+
+def test_a_size_that_changes_in_midstream_is_told_with_its_keyframe(wire, key, sets):
+    stream, camera = Stream(sets), wire.Packetiser()
+    stream.feed(camera.nals(0, key))
+    assert (stream.depacketiser.width, stream.depacketiser.height) == (1920, 1080)
+    small = bytes.fromhex("6742c01eda0280bfe5c04400000fa40003a98038b16a4a")
+    stream.feed(camera.nals(3600, small, wire.PPS, key))
+    assert (stream.depacketiser.width, stream.depacketiser.height) == (640, 360)
+    assert stream.payloads[-1].count(b"\x00\x00\x00\x01") == 3

@@ -1,11 +1,12 @@
 """RTSP cameras: our own source, because it costs a tenth of what a library does (ARCHITECTURE.md, "Picture").
 
-``message``, ``protocol``, ``sdp``, ``auth``, ``h264``, ``h264_syntax`` and ``session`` do no I/O; ``transport`` owns the
-socket and ``source`` is what the video worker runs. H.264 in interleaved TCP so far.
+Without I/O: ``message``, ``address``, ``sdp``, ``route``, ``auth``, ``login``, ``refusal``, ``deadlines`` and ``session``
+are the dialogue; ``protocol``, ``depacketiser`` and the codecs' modules the media; ``rtcp`` and ``reports`` what we tell of
+it. ``transport`` and ``udp`` own the sockets, ``attempt`` one connection, and ``source`` is what the video worker runs.
 """
 
-from adapters.rtsp.session import Timeouts
+from adapters.rtsp.buffer import ReceiveBuffer
+from adapters.rtsp.deadlines import Timeouts
 from adapters.rtsp.source import RtspSource
-from adapters.rtsp.transport import ReceiveBuffer
 
 __all__ = ["ReceiveBuffer", "RtspSource", "Timeouts"]

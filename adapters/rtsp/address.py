@@ -7,16 +7,18 @@ from gateway.errors import ProtocolFault
 from gateway.model import Credential
 
 DEFAULT_PORT = 554
+DEFAULT_TLS_PORT = 322  # RFC 7826 §19.2
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a camera's stream is. ``url`` has no credential in it."""
+    """Where a camera's stream is. ``url`` has no credential in it; ``tls``: it begins with rtsps."""
 
     host: str
     port: int
     url: str
     credential: Credential | None = None
+    tls: bool = False
 
     @property
     def authority(self) -> str:
@@ -24,22 +26,23 @@ class Address:
 
 
 def parse_address(url: str) -> Address:
-    """Read ``rtsp://[user:password@]host[:port]/path``. Raises ProtocolFault with a sentence that shows no credential."""
+    """Read ``rtsp[s]://[user:password@]host[:port]/path``. Raises ProtocolFault; its sentence shows no credential."""
     try:
         parts = urlsplit(url.strip())
-        host, port = parts.hostname, parts.port or DEFAULT_PORT
+        host, port = parts.hostname, parts.port
     except ValueError:
         raise ProtocolFault("the stream address is not a URL; rtsp://host[:port]/path is accepted") from None
-    if parts.scheme.lower() == "rtsps":
-        raise ProtocolFault(f"{host}: RTSP over TLS (rtsps://) is not spoken yet; give the camera's rtsp:// address")
-    if parts.scheme.lower() != "rtsp" or not host or any(letter <= " " for letter in url.strip()):
-        raise ProtocolFault("the stream address is not one of RTSP; rtsp://host[:port]/path is accepted")
+    scheme = parts.scheme.lower()
+    if scheme not in ("rtsp", "rtsps") or not host or any(letter <= " " for letter in url.strip()):
+        raise ProtocolFault("the stream address is not one of RTSP; rtsp[s]://host[:port]/path is accepted")
+    tls = scheme == "rtsps"
+    port = port or (DEFAULT_TLS_PORT if tls else DEFAULT_PORT)
     user_info, _, place = parts.netloc.rpartition("@")
     user, _, password = user_info.partition(":")
     # Everything behind the authority goes to the camera as it was written: cameras compare it letter by letter.
     path = url.strip().split("://", 1)[1][len(parts.netloc) :]
     credential = Credential(unquote(user), unquote(password)) if user_info else None
-    return Address(host, port, f"rtsp://{place}{path}", credential)
+    return Address(host, port, f"{scheme}://{place}{path}", credential, tls)
 
 
 def base_of(announced: str | None, requested: str) -> str:
@@ -55,7 +58,7 @@ def base_of(announced: str | None, requested: str) -> str:
     if announced.startswith("/"):
         scheme, _, rest = requested.partition("://")
         return f"{scheme}://{rest.partition('/')[0]}{announced}"
-    return f"rtsp://{announced}"
+    return f"{requested.partition('://')[0]}://{announced}"
 
 
 def control_url(base: str, control: str | None) -> str:

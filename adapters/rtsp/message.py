@@ -69,7 +69,9 @@ def parse_head(head: bytes) -> tuple[Response | Request, int]:
 
     Raises ProtocolFault. Line ends may be bare LF; a field line without a colon is passed over, as cameras send them.
     """
-    start, _, rest = head.decode("utf-8", "replace").replace("\r\n", "\n").partition("\n")
+    # A bare CR is no line end (RFC 9112 §2.2), and must not become one in a request that repeats the field's value.
+    text = head.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", " ")
+    start, _, rest = text.partition("\n")
     headers = _parse_fields(rest)
     length = _content_length(headers)
     words = start.strip().split(None, 2)

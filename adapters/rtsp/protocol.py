@@ -10,6 +10,7 @@ from struct import Struct
 from typing import Protocol
 
 from adapters.rtsp.message import MAX_BODY, MAX_HEAD, Request, Response, parse_head, printable
+from adapters.rtsp.rtp_header import PLAIN_RTP
 from gateway.errors import ProtocolFault
 
 DOLLAR = 0x24
@@ -20,23 +21,30 @@ PASS = bytes(256)
 TAKE = bytes([1]) * 256
 
 Tables = tuple[bytes, ...]
-"""What to do with an RTP packet, by the first two bytes of its payload: ``tables[first][second]`` is 0 to let it pass
-unread, 1 to hand it to the depacketiser. 256 tables of 256 bytes, nearly all of them the same object."""
+"""What to do with an RTP packet, by two bytes of its payload: ``tables[first][other]`` is 0 to let it pass unread, 1 to
+hand it to the depacketiser. 256 tables of 256 bytes, nearly all of them the same object."""
 
 TAKE_EVERYTHING: Tables = (TAKE,) * 256
 
-_FRAME = Struct(">HHB11xBB")  # `$` and channel | length | RTP V/P/X/CC | … | the first two bytes of the payload
-_PLAIN_RTP = 0x80  # version 2, no padding, no extension, no CSRC: the payload begins at byte 12
+# `$` and channel | length | RTP V/P/X/CC | … | the two bytes of the payload that tell what it is
+FIRST_AND_SECOND = Struct(">HHB11xBB")
+FIRST_AND_THIRD = Struct(">HHB11xBxB")
+
 _NO_MEDIA = -1
 _MAX_JUNK = 64 * 1024
+_JUNK_STEP = 2048
 _METHODS = "OPTIONS ANNOUNCE DESCRIBE SETUP PLAY PLAY_NOTIFY PAUSE TEARDOWN GET_PARAMETER SET_PARAMETER REDIRECT RECORD"
 _STARTS = (b"RTSP/", *(f"{method} ".encode() for method in _METHODS.split()))
 
 
 class PacketSink(Protocol):
-    """A depacketiser: takes the RTP packets that its ``tables`` do not let pass."""
+    """A depacketiser: takes the RTP packets that its ``tables`` do not let pass, by the bytes that ``frame`` reads."""
 
     tables: Tables
+
+    @property
+    def frame(self) -> Struct:
+        """FIRST_AND_SECOND or FIRST_AND_THIRD; never changes."""
 
     def packet(self, view: memoryview, start: int, end: int, now: float) -> None:
         """One RTP packet, header included, at view[start:end]; valid during the call only."""
@@ -48,12 +56,13 @@ class Demultiplexer:
     ``media_seen`` becomes True with every RTP packet of the media channel, wanted or not; its reader sets it back.
     """
 
-    __slots__ = ("_is_rtsp", "_junk", "_media", "_on_message", "_passing", "_sink", "media_seen")
+    __slots__ = ("_frame_layout", "_is_rtsp", "_junk", "_media", "_on_message", "_passing", "_sink", "media_seen")
 
     def __init__(self, on_message: Callable[[Response | Request], None]) -> None:
         self._on_message = on_message
         self._media = _NO_MEDIA
         self._sink: PacketSink | None = None
+        self._frame_layout = FIRST_AND_SECOND
         self._passing = 0  # bytes still to come of a frame that nobody wants
         self._junk = 0
         self._is_rtsp = False
@@ -63,6 +72,7 @@ class Demultiplexer:
         """Hand RTP packets of this interleaved channel to ``sink`` from the next frame on."""
         self._media = DOLLAR << 8 | channel
         self._sink = sink
+        self._frame_layout = sink.frame
 
     def detach(self) -> None:
         self._media, self._sink = _NO_MEDIA, None
@@ -74,17 +84,17 @@ class Demultiplexer:
         ProtocolFault, and what ``on_message`` raises.
         """
         pos = self._passing
-        unpack, last = _FRAME.unpack_from, end - _FRAME.size
         while pos < end:
             media, sink = self._media, self._sink
             if sink is not None:
-                start, tables = pos, sink.tables
+                start, tables, layout = pos, sink.tables, self._frame_layout
+                unpack, last = layout.unpack_from, end - layout.size
                 while pos <= last:
-                    head, size, flags, first, second = unpack(buffer, pos)
+                    head, size, flags, first, other = unpack(buffer, pos)
                     if head != media:
                         break
                     follows = pos + size + 4
-                    if tables[first][second] or flags != _PLAIN_RTP:
+                    if tables[first][other] or flags != PLAIN_RTP:
                         if follows > end:
                             break
                         sink.packet(view, pos + 4, follows, now)
@@ -150,9 +160,11 @@ class Demultiplexer:
         before. A peer that never spoke RTSP is told from one that stumbles."""
         if not self._is_rtsp:
             raise ProtocolFault(f"something that is not RTSP: “{printable(begins)}”; is this the RTSP port?")
-        found = [at for at in (buffer.find(mark, pos + 1, end) for mark in self._marks()) if at >= 0]
-        # A mark may be cut by the end of what is here: its beginnings stay, unless nothing else is left.
-        used = min(found) - pos if found else max(1, end - pos - 4)
+        # Not to the end of what is here: where junk and marks take turns, each turn would search it all.
+        limit = min(end, pos + _JUNK_STEP)
+        found = [at for at in (buffer.find(mark, pos + 1, limit) for mark in self._marks()) if at >= 0]
+        # A mark may be cut by the limit: its beginnings stay, unless nothing else is left.
+        used = min(found) - pos if found else max(1, limit - pos - 4)
         self._count_junk(used)
         return used
 

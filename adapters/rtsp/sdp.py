@@ -1,5 +1,6 @@
 """Session descriptions (RFC 8866, once RFC 4566), read as forgivingly as cameras need it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from adapters.rtsp.message import whole_number
@@ -19,6 +20,7 @@ class Media:
     formats: dict[str, dict[str, str]] = field(default_factory=dict)
     control: str | None = None
     direction: str | None = None
+    profile: str = ""  # upper case, as RTP/AVP
 
     @property
     def encoding(self) -> str | None:
@@ -42,18 +44,21 @@ class Description:
     control: str | None = None
     medias: list[Media] = field(default_factory=list)
 
-    def video(self, encoding: str) -> Media | None:
-        """The media to receive: the first of that encoding that the camera does not keep for what we would send it.
+    def video(self, spoken: Sequence[str]) -> Media | None:
+        """The video to receive, in the first of the encodings ``spoken`` that is there, else in whatever there is.
 
-        Video marked sendonly is taken where there is no other: some cameras describe the direction from their own side.
+        What the camera keeps for us to send to it (sendonly) is passed over, unless there is no other: some cameras
+        describe the direction from their own side.
         """
-        found = [media for media in self.medias if media.kind == "video" and media.encoding == encoding]
-        ours = [media for media in found if media.direction not in ("sendonly", "inactive")]
-        return next(iter(ours or found), None)
+        videos = [media for media in self.medias if media.kind == "video"]
+        ours = [media for media in videos if media.direction not in ("sendonly", "inactive")] or videos
+        by_rank = {media.encoding: media for media in reversed(ours)}
+        return next((by_rank[encoding] for encoding in spoken if encoding in by_rank), next(iter(ours), None))
 
-    def offered(self) -> list[str]:
-        """The encodings of all video, for a sentence."""
-        return [media.encoding or "unnamed" for media in self.medias if media.kind == "video"]
+    @property
+    def kinds(self) -> list[str]:
+        """What is offered at all, for a sentence."""
+        return list(dict.fromkeys(media.kind for media in self.medias))
 
 
 def parse_description(text: str) -> Description:
@@ -64,7 +69,7 @@ def parse_description(text: str) -> Description:
         line = raw.strip()
         if line.startswith("m=") and len(description.medias) < _MAX_MEDIAS:
             kind, *rest = line[2:].split() or [""]
-            media = Media(kind.lower(), payload_types=rest[2:])
+            media = Media(kind.lower(), payload_types=rest[2:], profile="".join(rest[1:2]).upper())
             description.medias.append(media)
         elif line.startswith("a="):
             name, _, value = line[2:].partition(":")
@@ -85,7 +90,15 @@ def _attribute(description: Description, media: Media | None, name: str, value: 
             media.encodings.setdefault(payload_type, encoding)
     elif name == "fmtp":
         payload_type, _, parameters = value.partition(" ")
-        media.formats.setdefault(payload_type, {}).update(_parameters(parameters))
+        owner = _owner(description, media, payload_type)
+        owner.formats.setdefault(payload_type, {}).update(_parameters(parameters))
+
+
+def _owner(description: Description, media: Media, payload_type: str) -> Media:
+    """Whose payload type it is: some cameras write the video's fmtp behind the audio."""
+    if payload_type in media.payload_types:
+        return media
+    return next((other for other in description.medias if payload_type in other.payload_types), media)
 
 
 def _parameters(text: str) -> dict[str, str]:
@@ -101,13 +114,3 @@ def session_timeout(value: str) -> tuple[str, int | None]:
         if name.strip().lower() == "timeout":
             return session, whole_number(seconds)
     return session, None
-
-
-def interleaved_channel(transport: str) -> int | None:
-    """The RTP channel the camera chose (RFC 2326 §12.39): 0, as asked, where it names none; None if not interleaved."""
-    options = [part.strip().lower() for part in transport.partition(",")[0].split(";")]
-    for option in options:
-        if option.startswith("interleaved="):
-            channel = whole_number(option.partition("=")[2].partition("-")[0])
-            return channel if channel is not None and channel <= 0xFF else None
-    return 0 if options[0] in ("", "rtp/avp/tcp", "rtp/savp/tcp") else None

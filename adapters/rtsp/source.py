@@ -1,29 +1,33 @@
 """One camera's stream as a gateway VideoSource: a single attempt, which raises when it is over."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable
 
 from adapters.rtsp.address import Address, parse_address
-from adapters.rtsp.h264 import H264Depacketiser
-from adapters.rtsp.h264_syntax import parameter_sets, sprop_nals
-from adapters.rtsp.session import CODEC, Session, Timeouts
-from adapters.rtsp.transport import Connection, ReceiveBuffer
-from gateway.errors import ProtocolFault, Unreachable
+from adapters.rtsp.attempt import Attempt
+from adapters.rtsp.buffer import ReceiveBuffer
+from adapters.rtsp.deadlines import Timeouts
+from adapters.rtsp.refusal import Redirected, UdpOnly, follow
+from adapters.rtsp.route import OFFERS, UDP
+from adapters.rtsp.tls import any_certificate
+from gateway.errors import AuthFailed, ProtocolFault, Unreachable
 from gateway.model import Credential
-from gateway.ports import AccessUnit, VideoOutlet
+from gateway.ports import VideoOutlet
+from gateway.reach import Reach
 
-_CODEC = "h264"
 _DEFAULTS = Timeouts()
-_MAX_INTERVAL = 1.0  # the outlet hears of received bytes about once a second
+_MAX_CONNECTIONS = 4  # of one attempt: three redirections are more than anybody means
 
 
 class RtspSource:
-    """Receives one camera over RTSP, RTP interleaved in its TCP connection.
+    """Receives one camera over RTSP or RTSPS; RTP within the connection, or by UDP.
 
+    ``transport``: ``tcp``, ``udp``, or ``auto``, which asks for TCP and takes UDP from cameras that refuse it.
     ``credential`` counts before one in the URL. ``buffer`` is shared by all sources of an event loop; without it the
-    source has its own. ``width``, ``height`` (pixels, None until known) and ``dropped`` (access units that could not be
-    put together) tell of the attempt under way.
+    source has its own. ``reach``: which addresses may be dialled, the first and those that a camera redirects to. ``width``, ``height`` (pixels, None until known) and ``lost`` (RTP packets, by UDP) tell of the
+    connection under way, ``dropped`` (access units that could not be put together) of all.
     """
 
     def __init__(
@@ -32,66 +36,110 @@ class RtspSource:
         url: str,
         credential: Credential | None,
         *,
-        allow_basic: bool = True,
+        transport: str = "auto",
+        allow_basic: bool = False,
         timeouts: Timeouts = _DEFAULTS,
         buffer: ReceiveBuffer | None = None,
+        reach: Reach = Reach(),
         mono: Callable[[], float] = time.monotonic,
     ) -> None:
+        if transport not in OFFERS:
+            raise ValueError(f"transport is one of {', '.join(OFFERS)}, not {transport}")
         self._camera_id = camera_id
         self._url = url
         self._credential = credential
+        self._transport = transport
         self._allow_basic = allow_basic
         self._timeouts = timeouts
         self._buffer = buffer or ReceiveBuffer()
+        self._reach = reach
         self._mono = mono
-        self._attempt: _Attempt | None = None
+        self._attempt: Attempt | None = None
+        self._dropped = 0  # on connections that were redirected
 
     @property
     def width(self) -> int | None:
-        return self._attempt.depacketiser.sets.width if self._attempt and self._attempt.depacketiser else None
+        return self._attempt.depacketiser.width if self._attempt and self._attempt.depacketiser else None
 
     @property
     def height(self) -> int | None:
-        return self._attempt.depacketiser.sets.height if self._attempt and self._attempt.depacketiser else None
+        return self._attempt.depacketiser.height if self._attempt and self._attempt.depacketiser else None
 
     @property
     def dropped(self) -> int:
-        return self._attempt.depacketiser.dropped if self._attempt and self._attempt.depacketiser else 0
+        newest = self._attempt.depacketiser.dropped if self._attempt and self._attempt.depacketiser else 0
+        return self._dropped + newest
+
+    @property
+    def lost(self) -> int:
+        return self._attempt.lost if self._attempt else 0
 
     async def run(self, outlet: VideoOutlet) -> None:
-        """One attempt. Raises Unreachable, AuthFailed or ProtocolFault; sends TEARDOWN when cancelled."""
-        address = parse_address(self._url)
+        """One attempt, on another connection where the camera redirects. Raises Unreachable (Busy where the camera has
+        no session left), AuthFailed or ProtocolFault (NotSpoken); sends TEARDOWN, also when cancelled."""
+        first = address = parse_address(self._url)
         credential = self._credential or address.credential
-        session = Session(address, credential, self._timeouts, allow_basic=self._allow_basic)
-        self._attempt = attempt = _Attempt(self._camera_id, session, outlet)
-        waits = (self._timeouts.answer, self._timeouts.silence, self._timeouts.keyframe)
-        connection = Connection(
-            session,
-            self._buffer,
-            self._mono,
-            authority=address.authority,
-            interval=min(_MAX_INTERVAL, min(waits) / 4),
-            before_walk=attempt.before_walk,
-            on_message_done=attempt.attach,
-            on_tick=attempt.report,
-            keyframe_at=lambda: attempt.keyframe_at,
-        )
-        await self._connect(address, connection)
-        try:
-            await connection.ended
-        except ProtocolFault as fault:
-            sentence = str(fault)
-            known = sentence.startswith(address.authority)
-            raise ProtocolFault(sentence if known else f"{address.authority} sent {sentence}") from None
-        finally:
-            await connection.close(self._timeouts.teardown)
+        transport = self._transport
+        for _ in range(_MAX_CONNECTIONS):
+            try:
+                await self._receive(address, credential, transport, outlet)
+            except Redirected as elsewhere:
+                address, credential = follow(address, credential, elsewhere.location)
+            except UdpOnly:
+                transport = UDP
+            except AuthFailed as refused:
+                if address.host == first.host:
+                    raise
+                raise ProtocolFault(
+                    f"{first.authority} redirects to another host, which wants a login: {refused}; our credential goes "
+                    "to no other host than its own: configure that address"
+                ) from None
+        raise ProtocolFault(f"{first.authority} redirects again and again; correct the stream address")
 
-    async def _connect(self, address: Address, connection: Connection) -> None:
+    async def _receive(
+        self, address: Address, credential: Credential | None, transport: str, outlet: VideoOutlet
+    ) -> None:
+        self._dropped = self.dropped
+        self._attempt = attempt = Attempt(
+            self._camera_id,
+            address,
+            credential,
+            outlet,
+            transport=transport,
+            allow_basic=self._allow_basic,
+            timeouts=self._timeouts,
+            buffer=self._buffer,
+            mono=self._mono,
+        )
+        await self._connect(address, attempt)
+        await attempt.run()
+
+    async def _dial(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connection: asyncio.BaseProtocol,
+        address: Address,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        """At each address of the host in turn: those that were looked at, so that no second look-up finds another."""
+        name = None if tls is None else address.host
+        *others, last = await self._reach.addresses(address.host, address.port)
+        for place in others:
+            try:
+                await loop.create_connection(lambda: connection, place, address.port, ssl=tls, server_hostname=name)
+            except OSError:
+                continue
+            return
+        await loop.create_connection(lambda: connection, last, address.port, ssl=tls, server_hostname=name)
+
+    async def _connect(self, address: Address, attempt: Attempt) -> None:
+        connection = attempt.connection
         loop = asyncio.get_running_loop()
         connected = False
         try:
             async with asyncio.timeout(self._timeouts.connect):
-                await loop.create_connection(lambda: connection, address.host, address.port)
+                tls = any_certificate() if address.tls else None
+                await self._dial(loop, connection, address, tls)
             connected = True
         except TimeoutError:
             raise Unreachable(
@@ -100,6 +148,11 @@ class RtspSource:
             ) from None
         except UnicodeError:
             raise ProtocolFault(f"“{address.host}” is not a host name") from None
+        except ssl.SSLError as error:
+            why = (error.reason or "it broke off").replace("_", " ").lower()
+            raise ProtocolFault(
+                f"{address.authority} and we agree on no TLS ({why}); is this the port of rtsps://?"
+            ) from None
         except OSError as error:
             why = error.strerror or str(error)
             raise Unreachable(
@@ -108,43 +161,3 @@ class RtspSource:
         finally:
             if not connected:
                 connection.abandon()
-
-
-class _Attempt:
-    """What one connection gives to the outlet."""
-
-    __slots__ = ("_all", "_camera_id", "_outlet", "_session", "depacketiser", "keyframe_at")
-
-    def __init__(self, camera_id: str, session: Session, outlet: VideoOutlet) -> None:
-        self._camera_id = camera_id
-        self._session = session
-        self._outlet = outlet
-        self._all = False
-        self.depacketiser: H264Depacketiser | None = None
-        self.keyframe_at = 0.0
-
-    def attach(self, connection: Connection) -> None:
-        """Receive media as soon as SETUP is answered: some cameras send it ahead of the answer to PLAY."""
-        if self.depacketiser is not None or self._session.channel is None or self._session.media is None:
-            return
-        sprop = self._session.media.parameters(CODEC).get("sprop-parameter-sets", "")
-        self.depacketiser = H264Depacketiser(parameter_sets(sprop_nals(sprop)), self._emit)
-        self.before_walk()
-        connection.demultiplexer.attach(self._session.channel, self.depacketiser)
-
-    def before_walk(self) -> None:
-        wanted = self._outlet.wants_all
-        if wanted is not self._all and self.depacketiser is not None:
-            self._all = wanted
-            self.depacketiser.want_all(wanted)
-
-    def report(self, received: int) -> None:
-        if received:
-            self._outlet.received(received)
-
-    def _emit(self, keyframe: bool, payload: bytes, rtp_time: int, at: float) -> None:
-        if keyframe:
-            if not self.keyframe_at:
-                self._outlet.online(_CODEC)
-            self.keyframe_at = at
-        self._outlet.unit(AccessUnit(self._camera_id, at, keyframe, _CODEC, payload, rtp_time))

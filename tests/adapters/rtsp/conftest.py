@@ -19,6 +19,10 @@ class Outlet:
     codecs: list[str] = field(default_factory=list)
     units: list[AccessUnit] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
+    plays: int = 0
+
+    def playing(self) -> None:
+        self.plays += 1
 
     def online(self, codec: str) -> None:
         self.codecs.append(codec)
@@ -50,15 +54,31 @@ def recordings() -> Path:
     return found
 
 
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Certificate and key in one file, as a camera makes them: signed by itself, for a name that nobody uses."""
+    pem, key = tmp_path_factory.mktemp("tls") / "camera.pem", tmp_path_factory.mktemp("tls") / "key.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=IPCAM"),
+            *("-keyout", str(key), "-out", str(pem)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    pem.write_text(pem.read_text() + key.read_text())
+    return pem
+
+
 @pytest.fixture
 def gst_server() -> Iterator[Callable[..., str]]:
-    """``gst_server(auth="digest", password="…")`` starts one and gives its address."""
+    """``gst_server("--lower", "udp", auth="digest", password="…")`` starts one and gives its address."""
     running: list[subprocess.Popen[str]] = []
 
-    def start(*, auth: str = "none", password: str = "") -> str:
+    def start(*options: str, auth: str = "none", password: str = "") -> str:
         script = ROOT / "tests/peers/gst_server.py"
         server = subprocess.Popen(
-            ["/usr/bin/python3", str(script), "--auth", auth, "--user", "viewer", "--password-stdin"],
+            ["/usr/bin/python3", str(script), "--auth", auth, "--user", "viewer", "--password-stdin", *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -68,10 +88,10 @@ def gst_server() -> Iterator[Callable[..., str]]:
         server.stdin.write(password + "\n")
         server.stdin.flush()
         line = server.stdout.readline()
-        assert line.startswith("ready rtsp://"), line
+        assert line.startswith("ready rtsp"), line
         return line.split()[1]
 
     yield start
     for server in running:
         server.terminate()
-        server.communicate(timeout=20)
+        server.communicate(timeout=60)

@@ -16,13 +16,19 @@ def test_the_port_is_554_unless_told():
     assert parse_address("rtsp://10.0.0.5/live").authority == "10.0.0.5:554"
 
 
+def test_rtsps_is_encrypted_and_has_a_port_of_its_own():
+    address = parse_address("RTSPS://10.0.0.5/live")
+    assert address.tls and (address.port, address.url) == (322, "rtsps://10.0.0.5/live")
+    assert not parse_address("rtsp://10.0.0.5/live").tls
+
+
 def test_ipv6_is_written_in_brackets():
     assert parse_address("rtsp://[fe80::1]:8554/live").authority == "[fe80::1]:8554"
 
 
 @pytest.mark.parametrize(
     "url",
-    ["", "http://camera/live", "rtsp://", "rtsp://camera:port/", "rtsp://[::1/", "rtsps://camera/", "rtsp://a b/"],
+    ["", "http://camera/live", "rtsp://", "rtsp://camera:port/", "rtsp://[::1/", "rtsp://a b/"],
 )
 def test_what_is_no_rtsp_address_is_a_protocol_fault(url):
     with pytest.raises(ProtocolFault):
@@ -31,7 +37,7 @@ def test_what_is_no_rtsp_address_is_a_protocol_fault(url):
 
 def test_the_sentence_shows_no_credential():
     with pytest.raises(ProtocolFault) as fault:
-        parse_address("rtsps://admin:hidden@camera/live")
+        parse_address("http://admin:hidden@camera/live")
     assert "hidden" not in str(fault.value)
 
 
@@ -47,6 +53,11 @@ def test_the_sentence_shows_no_credential():
 )
 def test_the_base_is_what_the_camera_announced(announced, base):
     assert base_of(announced, "rtsp://10.0.0.5/live") == base
+
+
+def test_a_base_without_a_scheme_has_that_of_the_request():
+    assert base_of("10.0.0.5/base/", "rtsps://10.0.0.5/live") == "rtsps://10.0.0.5/base/"
+    assert base_of("/base/", "rtsps://10.0.0.5/live") == "rtsps://10.0.0.5/base/"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.rtsp.message import Request, Response
-from adapters.rtsp.protocol import MAX_UNFINISHED, PASS, TAKE_EVERYTHING, Demultiplexer
+from adapters.rtsp.protocol import (
+    FIRST_AND_SECOND,
+    FIRST_AND_THIRD,
+    MAX_UNFINISHED,
+    PASS,
+    TAKE_EVERYTHING,
+    Demultiplexer,
+)
 from gateway.errors import ProtocolFault
 
 ANSWER = b"RTSP/1.0 200 OK\r\nCSeq: 3\r\nContent-Length: 4\r\n\r\nbody"
@@ -13,6 +20,8 @@ REQUEST = b"OPTIONS * RTSP/1.0\r\nCseq: 9\r\n\r\n"
 
 
 class Sink:
+    frame = FIRST_AND_SECOND
+
     def __init__(self, tables=TAKE_EVERYTHING):
         self.tables = tables
         self.packets = []
@@ -176,3 +185,30 @@ def test_bare_line_feeds_and_trailing_spaces_are_read():
     reader.feed(b"RTSP/1.0 200 OK \nCSeq: 1 \nsession :  4711 \nnonsense\n\n")
     (answer,) = reader.messages
     assert (answer.cseq, answer.first("session")) == (1, "4711")
+
+
+def test_a_sink_says_which_bytes_tell_what_a_packet_is():
+    tables = tuple(bytes(other == 0x93 for other in range(256)) if first == 0x62 else PASS for first in range(256))
+    sink = Sink(tables)
+    sink.frame = FIRST_AND_THIRD
+    reader = Reader(sink)
+    packets = [b"\x80\x60" + bytes(10) + payload for payload in (b"\x62\x93\x01", b"\x62\x01\x93", b"\x62\x01\x01")]
+    reader.feed(b"".join(b"$\0" + len(packet).to_bytes(2, "big") + packet for packet in packets) + frame(1, 20))
+    assert sink.packets == [packets[1]]
+
+
+def test_junk_and_frames_in_turn_are_not_searched_again_and_again():
+    class Counting(bytearray):
+        searched = 0
+
+        def find(self, mark, begin, end):
+            Counting.searched += end - begin
+            return super().find(mark, begin, end)
+
+    junk = Counting(ANSWER + b"x$\x00\x00\x00" * 40_000)
+    sink = Sink()
+    demultiplexer = Demultiplexer(lambda message: None)
+    demultiplexer.attach(0, sink)
+    assert demultiplexer.walk(junk, memoryview(junk), len(junk), 1.0) == len(junk)
+    assert len(sink.packets) == 40_000
+    assert Counting.searched < 5000 * 40_000

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.rtsp.sdp import interleaved_channel, parse_description, session_timeout
+from adapters.rtsp.sdp import parse_description, session_timeout
 
 HEAD = "v=0\r\no=- 1 1 IN IP4 10.0.0.5\r\ns=x\r\nt=0 0\r\n"
 
@@ -23,26 +23,40 @@ def test_the_first_video_meant_for_receiving_is_chosen():
         "a=rtpmap:97 H264/90000 ",
         "a=control:front",
     )
-    assert parse_description(text).video("H264").control == "front"
+    assert parse_description(text).video(["H264"]).control == "front"
 
 
 def test_video_marked_sendonly_is_taken_where_there_is_no_other():
     text = media("m=video 0 RTP/AVP 99", "a=rtpmap:99 h264/90000", "a=control:t1", "a=sendonly")
-    assert parse_description(text).video("H264").control == "t1"
+    assert parse_description(text).video(["H264"]).control == "t1"
 
 
-def test_another_encoding_is_named():
-    text = media("m=video 0 RTP/AVP 96", "a=rtpmap:96 H265/90000", "m=video 0 RTP/AVP 26")
-    description = parse_description(text)
-    assert description.video("H264") is None
-    assert description.offered() == ["H265", "JPEG"]
+BOTH = ("m=video 0 RTP/AVP 26", "m=video 0 RTP/AVP 96", "a=rtpmap:96 H265/90000", "m=audio 0 RTP/AVP 0")
+
+
+def test_the_encoding_named_first_is_preferred_and_any_other_taken_where_none_is_there():
+    description = parse_description(media(*BOTH))
+    assert description.video(["H264", "H265", "JPEG"]).encoding == "H265"
+    assert description.video(["JPEG", "H265"]).encoding == "JPEG"
+    assert description.video(["H264"]).encoding == "JPEG"
+
+
+def test_audio_alone_is_no_video():
+    description = parse_description(media("m=audio 0 RTP/AVP 0", "m=audio 0 RTP/AVP 8"))
+    assert description.video(["H264"]) is None
+    assert description.kinds == ["audio"]
+
+
+def test_the_profile_tells_encrypted_rtp():
+    assert parse_description(media("m=video 0 rtp/savp 96")).medias[0].profile == "RTP/SAVP"
+    assert parse_description(media("m=video")).medias[0].profile == ""
 
 
 def test_format_parameters_keep_their_case_and_their_padding():
     text = media(
         "m=video 0 RTP/AVP 96", "a=rtpmap:96 H264/90000", "a=fmtp:96 X=1; sprop-parameter-sets=Z00AKg==,aO48gA== "
     )
-    assert parse_description(text).video("H264").parameters("H264")["sprop-parameter-sets"] == "Z00AKg==,aO48gA=="
+    assert parse_description(text).video(["H264"]).parameters("H264")["sprop-parameter-sets"] == "Z00AKg==,aO48gA=="
 
 
 def test_a_media_control_is_not_the_sessions():
@@ -53,7 +67,7 @@ def test_a_media_control_is_not_the_sessions():
 
 @given(st.text(max_size=400))
 def test_no_text_makes_it_fail(text):
-    parse_description(HEAD + "m=video 0 RTP/AVP 96\r\na=" + text).video("H264")
+    parse_description(HEAD + "m=video 0 RTP/AVP 96\r\na=" + text).video(["H264"])
 
 
 @pytest.mark.parametrize(
@@ -70,28 +84,13 @@ def test_a_session_names_its_timeout(value, expected):
     assert session_timeout(value) == expected
 
 
-@pytest.mark.parametrize(
-    ("value", "channel"),
-    [
-        ("RTP/AVP/TCP;unicast;interleaved=0-1;ssrc=4cacc3d1", 0),
-        ("RTP/AVP/TCP;unicast;interleaved=6-7", 6),
-        ("RTP/AVP/TCP;interleaved=4", 4),
-        ("RTP/AVP/TCP;unicast", 0),
-        ("", 0),
-        ("RTP/AVP;unicast;client_port=54060-54061", None),
-        ("RTP/AVP/TCP;interleaved=300-301", None),
-    ],
-)
-def test_the_camera_chooses_the_channel(value, channel):
-    assert interleaved_channel(value) == channel
-
-
 def test_recorded_descriptions_of_real_cameras_are_understood(recordings):
-    without_h264 = {"anjvision_describe.txt", "dahua_describe_h265_pcma.txt", "tplink_sdp.txt"}
+    h265 = {"anjvision_describe.txt", "dahua_describe_h265_pcma.txt", "tplink_sdp.txt"}
     read = 0
     for path in sorted([*recordings.glob("*describe*.txt"), *recordings.glob("*sdp*.txt"), *recordings.glob("*.sdp")]):
         text = path.read_bytes().decode("utf-8", "replace").partition("v=0")[2]
-        found = parse_description(text).video("H264")
-        assert (found is None) == (path.name in without_h264), path.name
+        found = parse_description(text).video(["H264", "H265"])
+        assert found.encoding == ("H265" if path.name in h265 else "H264"), path.name
+        assert found.control, path.name
         read += 1
     assert read > 15

@@ -1,20 +1,26 @@
 import asyncio
 import gc
+import socket
 
 import pytest
 
 from adapters.rtsp.address import parse_address
+from adapters.rtsp.buffer import ReceiveBuffer
 from adapters.rtsp.protocol import MAX_UNFINISHED
 from adapters.rtsp.session import Session, Timeouts
-from adapters.rtsp.transport import Connection, ReceiveBuffer
+from adapters.rtsp.transport import Connection
 from gateway.errors import ProtocolFault, Unreachable
 
 
 class Transport:
-    def __init__(self):
+    def __init__(self, sock=None):
+        self.socket = sock
         self.unsent = 0
         self.written = []
         self.aborted = False
+
+    def get_extra_info(self, name):
+        return self.socket if name == "socket" else None
 
     def get_write_buffer_size(self):
         return self.unsent
@@ -26,19 +32,21 @@ class Transport:
         self.aborted = True
 
 
-def connect(buffer):
-    connection = Connection(
-        Session(parse_address("rtsp://10.0.0.5/"), None, Timeouts(), allow_basic=True),
-        buffer,
-        lambda: 1.0,
-        authority="10.0.0.5:554",
-        interval=3600.0,
-        before_walk=lambda: None,
-        on_message_done=lambda connection: None,
-        on_tick=lambda received: None,
-        keyframe_at=lambda: 0.0,
-    )
-    connection.connection_made(transport := Transport())
+class Owner:
+    def before_walk(self):
+        pass
+
+    def message_read(self, connection):
+        pass
+
+    def tick(self, now):
+        return b""
+
+
+def connect(buffer, sock=None):
+    session = Session(parse_address("rtsp://10.0.0.5/"), None, Timeouts(), allow_basic=True)
+    connection = Connection(session, buffer, lambda: 1.0, Owner(), authority="10.0.0.5:554", interval=3600.0)
+    connection.connection_made(transport := Transport(sock))
     return connection, transport
 
 
@@ -46,6 +54,33 @@ def hear(connection, data):
     view = connection.get_buffer(-1)
     view[: len(data)] = data
     connection.buffer_updated(len(data))
+
+
+class Watch:
+    """A clock that each look moves on by a step."""
+
+    def __init__(self, step):
+        self.now, self.step = 0.0, step
+
+    def __call__(self):
+        self.now += self.step
+        return self.now
+
+
+@pytest.mark.parametrize(("step", "looks", "ends"), [(0.3, 2, True), (0.3, 1, False), (0.001, 5, False)])
+async def test_a_camera_that_takes_all_the_time_is_let_go(step, looks, ends):
+    session = Session(parse_address("rtsp://10.0.0.5/"), None, Timeouts(), allow_basic=True)
+    connection = Connection(session, ReceiveBuffer(), Watch(step), Owner(), authority="10.0.0.5:554", interval=1.0)
+    connection.connection_made(Transport())
+    for _ in range(looks):
+        hear(connection, b"$\x00\x00\x04junk")
+        connection._tick()
+    assert connection.ended.done() is ends
+    if ends:
+        with pytest.raises(ProtocolFault, match="more than 25% of a processor"):
+            await connection.ended
+    connection.connection_lost(None)
+    connection.abandon()
 
 
 QUESTION = b"OPTIONS * RTSP/1.0\r\nCSeq: 8\r\n\r\n"
@@ -80,6 +115,15 @@ async def test_a_fault_in_the_stream_ends_the_connection_and_keeps_nothing():
     with pytest.raises(ProtocolFault):
         await connection.ended
     await connection.close(1.0)
+
+
+async def test_the_kernel_notices_a_vanished_peer_and_holds_no_more_than_a_burst():
+    with socket.socket() as sock:
+        connection, _ = connect(ReceiveBuffer(), sock)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 20_000
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) <= 2 * 256 * 1024
+        await connection.close(1.0)
 
 
 async def test_a_fault_of_ours_is_not_taken_for_the_cameras():

@@ -1,0 +1,1 @@
+"""What a device notices: subscriptions, and from their notifications to what is news."""

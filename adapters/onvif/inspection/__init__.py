@@ -1,0 +1,1 @@
+"""What a device is and offers, asked in a process of its own."""

@@ -5,11 +5,8 @@ never reach a later one.
 """
 
 import asyncio
-import socket
-import ssl
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from paho.mqtt import MQTTException
@@ -18,41 +15,22 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from adapters.mqtt.dial import DIAL_DEADLINE, BrokerClient, tls_context, unreached, without_delay
+from adapters.mqtt.refusals import REFUSED, NotTaken, VersionRefused, connect_refused, turned_away
 from adapters.mqtt.settings import MqttSettings
-from gateway.errors import AuthFailed, GatewayError, ProtocolFault, Unreachable
+from adapters.mqtt.subscriptions import Subscription, options, shortfalls
+from adapters.mqtt.watch import Watch
+from gateway.errors import GatewayError, ProtocolFault, Unreachable
 from gateway.model import ReplyTo
 
 KEEPALIVE = 9  # seconds. paho gives up after two of them in silence: 18 s, within the 20 s of EN 50136 SP6
 _SESSION_EXPIRY = 7 * 24 * 3600  # seconds. A broker keeps presses for us over a long weekend's outage
-_DIAL_DEADLINE = 5.0  # seconds each for TCP and TLS
 _ANSWER_DEADLINE = 8.0  # seconds for CONNACK and SUBACK; less than KEEPALIVE, at which paho gives up a silent CONNECT
 _FLUSH_DEADLINE = 1.0  # seconds for the last bytes on the way down
-_TICK = 1.0
 _MOST_UNACKNOWLEDGED = 20  # of our publishes; what paho and Mosquitto take unless told otherwise
 _NO_SUBSCRIBERS = 0x10  # MQTT 5.0 §3.4.2.1
-_BAD_VERSION = 0x84  # MQTT 5.0 §3.2.2.2; paho turns the 3.1.1 code 1 into it
 _TAKEN_OVER = 0x8E  # MQTT 5.0 §3.14.2.1
-_AUTH_REASONS = {0x86, 0x87, 0x8C}
-_REFUSED = 0x80
-
-
-class VersionRefused(Unreachable):
-    """The broker does not speak this version of MQTT."""
-
-
-class NotTaken(GatewayError):
-    """The broker did not take a publish."""
-
-
-@dataclass(frozen=True, slots=True)
-class Subscription:
-    """A topic filter. ``retained``: 0 hand over what is retained at every connect, 1 only when it is new."""
-
-    filter: str
-    retained: int
-    needed: bool = False
 
 
 class Connection:
@@ -75,11 +53,8 @@ class Connection:
         self._granted: dict[int, asyncio.Future[Sequence[ReasonCode]]] = {}
         self._published: dict[int, asyncio.Future[int]] = {}
         self._window = asyncio.Semaphore(_MOST_UNACKNOWLEDGED)
-        self._socket: Any = None
-        self._reading = False
-        self._paused = False
-        self._ticker: asyncio.TimerHandle | None = None
         self._client = self._make_client(client_id)
+        self._watch = Watch(self._loop, self._client, self._client_call)
 
     @property
     def v5(self) -> bool:
@@ -105,7 +80,7 @@ class Connection:
 
     async def subscribe(self, wanted: Sequence[Subscription]) -> list[str]:
         """Subscribe at QoS 1. Returns what is not granted as it should be; raises AuthFailed for a needed filter."""
-        filters = [(one.filter, self._options(one) if self.v5 else 1) for one in wanted]
+        filters = [(one.filter, options(one) if self.v5 else 1) for one in wanted]
         code, mid = self._client.subscribe(filters)  # type: ignore[arg-type]
         if code is not MQTTErrorCode.MQTT_ERR_SUCCESS or mid is None:
             raise Unreachable(f"{self._where}: the connection broke while subscribing")
@@ -118,27 +93,10 @@ class Connection:
             raise Unreachable(f"{self._where} did not answer SUBSCRIBE") from None
         finally:
             self._granted.pop(mid, None)
-        return self._shortfalls(wanted, reasons)
+        return shortfalls(self._where, wanted, reasons)
 
-    def _shortfalls(self, wanted: Sequence[Subscription], reasons: Sequence[ReasonCode]) -> list[str]:
-        faults: list[str] = []
-        for one, reason in zip(wanted, reasons, strict=False):
-            if reason.value >= _REFUSED and one.needed:
-                raise AuthFailed(
-                    f"{self._where} does not let us read {one.filter}; give the gateway's user the right to subscribe to it"
-                )
-            if reason.value >= _REFUSED:
-                faults.append(f"{self._where} does not let us read {one.filter}")
-            elif reason.value == 0:
-                faults.append(f"{self._where} grants {one.filter} at QoS 0 only: messages can be lost on the way")
-        return faults
-
-    def _options(self, one: Subscription) -> SubscribeOptions:
-        """Retain As Published shows a retained press as one even while we listen (MQTT 5.0 §3.8.3.1)."""
-        return SubscribeOptions(qos=1, retainAsPublished=True, retainHandling=one.retained)
-
-    def _make_client(self, client_id: str) -> Client:
-        client = _Client(
+    def _make_client(self, client_id: str) -> BrokerClient:
+        client = BrokerClient(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
             clean_session=None if self.v5 else False,
@@ -151,8 +109,8 @@ class Connection:
             client.username_pw_set(
                 settings.username, settings.password.get_secret_value() if settings.password is not None else None
             )
-        client.connect_timeout = _DIAL_DEADLINE
-        client.on_socket_open = _without_delay
+        client.connect_timeout = DIAL_DEADLINE
+        client.on_socket_open = without_delay
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
@@ -168,20 +126,12 @@ class Connection:
         except asyncio.CancelledError:
             dialling.add_done_callback(self._hang_up)
             raise
-        except ssl.SSLCertVerificationError as error:
-            raise Unreachable(
-                f"{self._where}: its certificate is not trusted ({error.verify_message}); check tls.ca and the host name in url"
-            ) from None
-        except ssl.SSLError as error:
-            raise Unreachable(f"{self._where}: TLS failed ({error.reason or error}); is it a TLS port?") from None
-        except OSError as error:
-            raise Unreachable(f"{self._where}: {_plain(error)}") from None
-        except (UnicodeError, ValueError) as error:
-            raise Unreachable(f"{self._where}: its host name cannot be used ({error})") from None
+        except (OSError, ValueError) as error:
+            raise unreached(error, self._settings) from None
 
     def _dial_blocking(self) -> None:
         if self._settings.secure:
-            self._client.tls_set_context(self._tls_context())
+            self._client.tls_set_context(tls_context(self._settings.tls))
         properties = None
         if self.v5:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -190,17 +140,6 @@ class Connection:
         options: dict[str, Any] = {"clean_start": False, "properties": properties} if self.v5 else {}
         self._client.connect(self._settings.host, self._settings.port, KEEPALIVE, **options)
 
-    def _tls_context(self) -> ssl.SSLContext:
-        tls = self._settings.tls
-        try:
-            context = ssl.create_default_context(cafile=tls.ca if tls else None)
-            if tls and tls.certificate:
-                context.load_cert_chain(tls.certificate, tls.key)
-        except OSError as error:  # ssl.SSLError is one
-            raise OSError(f"a file named in its tls section cannot be used ({error.strerror or error})") from None
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        return context
-
     def _hang_up(self, dialling: "asyncio.Future[None]") -> None:
         """The dialling thread outlived its caller: close what it opened."""
         if not dialling.cancelled():
@@ -208,66 +147,19 @@ class Connection:
         self._detach()
 
     def _attach(self) -> None:
-        self._socket = self._client.socket()
-        if self._socket is None:
-            raise Unreachable(f"{self._where}: closed the connection at once")
-        self._client.on_socket_close = lambda _client, _userdata, _socket: self._stop_watching()
-        self._client.on_socket_register_write = lambda _client, _userdata, _socket: self._watch_writes()
-        self._client.on_socket_unregister_write = lambda _client, _userdata, _socket: self._unwatch_writes()
-        if self._client.want_write():
-            self._watch_writes()
-        self._watch()
-        self._tick()
+        sock = self._client.socket()
+        if sock is None:
+            raise self._ended_at_once()
+        self._watch.begin(sock)
 
     # ------------------------------------------------------------------------------------------ the loop's side
 
     def pause(self) -> None:
         """Read no more until ``resume``: too many messages are under way."""
-        self._paused = True
-        self._unwatch()
+        self._watch.pause()
 
     def resume(self) -> None:
-        if not self._paused:
-            return
-        self._paused = False
-        if self._socket is not None and not self.broken:
-            self._watch()
-            self._loop.call_soon(self._readable)  # what TLS holds already is not announced again
-
-    def _watch(self) -> None:
-        if not self._reading:
-            self._reading = True
-            self._loop.add_reader(self._socket.fileno(), self._readable)
-
-    def _unwatch(self) -> None:
-        if self._reading:
-            self._reading = False
-            self._loop.remove_reader(self._socket.fileno())
-
-    def _watch_writes(self) -> None:
-        if self._socket is not None:
-            self._loop.add_writer(self._socket.fileno(), self._client_call, self._client.loop_write)
-
-    def _unwatch_writes(self) -> None:
-        if self._socket is not None:
-            self._loop.remove_writer(self._socket.fileno())
-
-    def _stop_watching(self) -> None:
-        if self._socket is not None:
-            self._unwatch()
-            self._unwatch_writes()
-            self._socket = None
-
-    def _readable(self) -> None:
-        self._client_call(self._client.loop_read)
-        # What TLS has decrypted already is no longer announced by the socket.
-        while not self._paused and isinstance(self._socket, ssl.SSLSocket) and self._socket.pending():
-            self._client_call(self._client.loop_read)
-
-    def _tick(self) -> None:
-        self._client_call(self._client.loop_misc)
-        if not self.broken:
-            self._ticker = self._loop.call_later(_TICK, self._tick)
+        self._watch.resume()
 
     def _client_call(self, step: Callable[[], MQTTErrorCode]) -> None:
         """Run one step of paho. What a malformed packet makes it raise ends the connection, not the loop."""
@@ -287,17 +179,7 @@ class Connection:
             self._window = asyncio.Semaphore(min(most, _MOST_UNACKNOWLEDGED))
             self._connected.set_result(bool(flags.session_present))
             return
-        self.fail(self._refusal(reason))
-
-    def _refusal(self, reason: ReasonCode) -> GatewayError:
-        if reason.value == _BAD_VERSION:
-            return VersionRefused(f"{self._where} does not speak MQTT {'5' if self.v5 else '3.1.1'}")
-        if reason.value in _AUTH_REASONS:
-            return AuthFailed(
-                f"{self._where} refused our user name or password ({reason.getName().lower()}); "
-                "check username and password of this source"
-            )
-        return Unreachable(f"{self._where} refused the connection: {reason.getName().lower()}")
+        self.fail(connect_refused(self._where, reason, v5=self.v5))
 
     def _on_disconnect(self, _client: Client, _userdata: Any, flags: Any, reason: ReasonCode, _properties: Any) -> None:
         if flags.is_disconnect_packet_from_server:
@@ -306,6 +188,9 @@ class Connection:
                 words += "; another gateway runs with the same node id"
         elif reason.getName() == "Keep alive timeout":
             words = f"was silent for {2 * KEEPALIVE} s"
+        elif (away := self._turned_away()) is not None:
+            self.fail(away)
+            return
         elif not self._connected.done() and self.v5:
             # Brokers that know only 3.1.1 may close without a CONNACK (MQTT 3.1.1 §3.1.2.2).
             self.fail(VersionRefused(f"{self._where} closed the connection at CONNECT"))
@@ -313,6 +198,18 @@ class Connection:
         else:
             words = "closed the connection; was it restarted, or is another gateway running with the same node id?"
         self.fail(Unreachable(f"{self._where} {words}"))
+
+    def _turned_away(self) -> GatewayError | None:
+        if not self._settings.secure or self._connected.done():
+            return None
+        return turned_away(self._settings, self._client.alert, v5=self.v5)
+
+    def _ended_at_once(self) -> GatewayError:
+        """The connection ended while CONNECT was written; the reason may have been told already."""
+        known = self.closed.exception() if self.closed.done() else None
+        if isinstance(known, GatewayError):
+            return known
+        return self._turned_away() or Unreachable(f"{self._where}: closed the connection at once")
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         """Hand over outside paho: an error raised inside its callback would leave its parser in mid-packet."""
@@ -356,7 +253,7 @@ class Connection:
         waiting: asyncio.Future[int] = self._loop.create_future()
         self._published[info.mid] = waiting  # and its place in the window, until the PUBACK, even if we stop waiting
         reason = await waiting
-        if reason >= _REFUSED:
+        if reason >= REFUSED:
             raise NotTaken(
                 f"{self._where} refused a publish on {topic} (reason 0x{reason:02x}); may the gateway write it?"
             )
@@ -383,7 +280,7 @@ class Connection:
 
     async def close(self) -> None:
         """Say goodbye (the broker keeps the session and what is unacknowledged) and let go of the socket."""
-        if self._socket is not None and not self.broken:
+        if self._watch.stands and not self.broken:
             self._client.disconnect()
             self._client_call(self._client.loop_write)
             await asyncio.wait([self.closed], timeout=_FLUSH_DEADLINE)
@@ -392,9 +289,7 @@ class Connection:
 
     def _detach(self) -> None:
         """Stop watching and close the socket. paho's own goodbye path may not have run."""
-        if self._ticker is not None:
-            self._ticker.cancel()
-        self._stop_watching()
+        self._watch.end()
         sock = self._client.socket()
         if sock is not None:
             sock.close()
@@ -402,34 +297,3 @@ class Connection:
     @property
     def _where(self) -> str:
         return f"broker {self._settings.url}"
-
-
-class _Client(Client):
-    """paho's client, but a failed TLS handshake closes its socket: paho leaves it to the garbage collector."""
-
-    def _create_socket(self) -> Any:
-        sock = self._create_socket_connection()
-        if self._ssl_context is None:
-            return sock
-        try:
-            sock.settimeout(_DIAL_DEADLINE)
-            return self._ssl_context.wrap_socket(sock, server_hostname=self._host)
-        finally:
-            sock.close()  # wrapped, it is detached and this does nothing
-
-
-def _without_delay(_client: Client, _userdata: Any, sock: Any) -> None:
-    """Nagle with delayed acknowledgements costs 40 ms an answer."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def _plain(error: OSError) -> str:
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused; is Mosquitto running?"
-    if isinstance(error, ConnectionResetError):
-        return "it reset the connection at once; is it an MQTT broker, and a TLS port only if url says mqtts?"
-    if isinstance(error, socket.gaierror):
-        return "its host name is not known; check url"
-    if isinstance(error, TimeoutError):
-        return f"no answer within {_DIAL_DEADLINE:g} s; is the host reachable?"
-    return error.strerror or str(error)

@@ -1,20 +1,23 @@
-"""The broker as a source of presses and as the sink of the answers to them."""
+"""The broker as a source of presses, and as the sink of the answers to them and of notices to households and sirens."""
 
 import asyncio
-import json
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine, Sequence
 from datetime import timedelta
 from typing import Any
 
 from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import MQTTProtocolVersion
 
-from adapters.mqtt.client import Connection, NotTaken, Subscription, VersionRefused
+from adapters.mqtt.client import Connection
+from adapters.mqtt.messages import Message, message_of
+from adapters.mqtt.owed import Owed
 from adapters.mqtt.presses import Arrived, press_signal, withdrawn_press
+from adapters.mqtt.refusals import NotTaken, VersionRefused
 from adapters.mqtt.settings import MqttSettings
-from adapters.mqtt.topics import Topic, ack_topic, address_of, publishable, reply_address
+from adapters.mqtt.subscriptions import Subscription
+from adapters.mqtt.topics import Topic, address_of, reply_address
 from gateway.errors import GatewayError, Refused, TryLater
-from gateway.model import Answer, Parcel, Receipt, ReplyTo, rfc3339
+from gateway.model import Answer, Notice, Parcel, Press, Receipt, ReplyTo, Signal
 from gateway.observability import events, metrics
 from gateway.observability.logs import logger
 from gateway.ports import Clock, Outlet
@@ -35,7 +38,14 @@ _VERSIONS = {
 _FINISH_DEADLINE = 2.0  # seconds for presses under way when the connection ends; stopping the whole gateway has 10
 _NOBODY_LISTENS = (30.0, 480.0)  # seconds to put off an answer without a subscriber: first and longest
 _NOBODY_LISTENS_FOR = timedelta(hours=24)  # as long as a repeat of the press would be known as one
-_FEWEST_TRIES = 10  # before an answer is given up: the box's clock may have jumped by years
+_FEWEST_TRIES = 10  # before anything is given up: the box's clock may have jumped by years
+_NOTICE_AGAIN = (5.0, 60.0)  # seconds, as above: a notice is for now
+_NEIGHBOUR_FOR = timedelta(minutes=10)  # a television that is switched on later is told of no press that is over
+_SIREN_FOR = timedelta(minutes=10)
+# A broker of MQTT 5 gives no more than receive_maximum at once. Only one that goes far beyond is left unread: what it says of
+# our own publishes would not be read either, and answers would leave at the pace at which presses are written.
+_BEYOND = 4
+_MOST_UNHEARD, _MOST_UNHEARD_EACH = 10_000, 16  # terminals with parcels that nobody listened to, and of each
 
 
 class MqttSource:
@@ -47,13 +57,19 @@ class MqttSource:
 
     concurrency = 64
 
-    def __init__(self, settings: MqttSettings, node_id: str, clock: Clock) -> None:
+    def __init__(
+        self, settings: MqttSettings, node_id: str, clock: Clock, *, reserved: Collection[str] = frozenset()
+    ) -> None:
+        """``reserved``: topics of sirens, to which no terminal may have its answers sent."""
         self.id = settings.id
+        self._reserved = reserved
         self._settings = settings
         self._client_id = f"gateway-{node_id}"
         self._clock = clock
         self._versions = _VERSIONS[settings.protocol]
         self._connection: Connection | None = None
+        self._unheard: dict[str, tuple[int, ...]] = {}
+        self._owed = Owed()
 
     # ------------------------------------------------------------------------------------------ source
 
@@ -84,7 +100,9 @@ class MqttSource:
         """
         versions, self._versions = self._versions, _VERSIONS[self._settings.protocol]
         for version in versions:
-            hearing = _Hearing(self._settings, self._client_id, version, outlet, self._clock)
+            hearing = _Hearing(
+                self._settings, self._client_id, version, outlet, self._clock, self._reserved, self._owed
+            )
             try:
                 await hearing.connection.open()
             except VersionRefused as error:
@@ -103,45 +121,79 @@ class MqttSource:
     # ------------------------------------------------------------------------------------------ sink
 
     async def send(self, parcel: Parcel) -> Receipt | None:
-        """Publish an Answer; return once the broker has it. Raises TryLater | Refused.
+        """Publish an Answer or a Notice; return once the broker has it. Raises TryLater | Refused.
 
-        With MQTT 5 a broker says when nobody subscribes to a topic. Then the terminal has not been told: the answer
-        is kept for 24 h and tried ever more rarely, unless the Response Topic had a reader.
+        With MQTT 5 a broker says when nobody subscribes to a topic. Then the terminal has not been told: an answer
+        is kept for 24 h and tried ever more rarely, unless the Response Topic had a reader; a notice is for now.
         """
-        answer = parcel.content
-        if not isinstance(answer, Answer):
-            raise Refused(f"a terminal cannot be given entry {answer.id}; only answers go to a broker")
-        topic = ack_topic(answer.terminal)
-        if not publishable(topic):
-            raise Refused(f"the terminal's name {answer.terminal!r} cannot be part of an MQTT topic")
+        content = parcel.content
+        message = message_of(content)
+        assert isinstance(content, Answer | Notice)
+        if isinstance(content, Notice):
+            self._refuse_what_is_over(content, parcel.attempts)
         connection = self._connection
         if connection is None or connection.broken:
             raise TryLater(f"not connected to broker {self._settings.url}")
         try:
-            heard = await self._publish(connection, topic, answer)
+            heard = await self._publish(connection, message)
         except NotTaken as error:
             raise TryLater(str(error)) from None
-        if not heard:
-            raise self._nobody_listens(topic, answer, parcel.attempts)
-        return None
+        if isinstance(content, Answer):
+            self._owed.told(content.terminal, content.press_id)
+        if heard or self._unheard_for_good(content, parcel.attempts):
+            return None
+        raise self._nobody_listens(message, content, parcel)
+
+    def owed_to(self, terminal: str) -> Sequence[int]:
+        """The parcels that nobody listened to, of a terminal that has just spoken: it may listen now. They are named
+        once; who asks makes them due."""
+        return self._unheard.pop(terminal, ())
 
     async def close(self) -> None:
         """Nothing to let go of: the connection belongs to ``run``."""
 
-    async def _publish(self, connection: Connection, topic: str, answer: Answer) -> bool:
-        payload = _answer_json(answer)
-        reply = answer.reply_to if connection.v5 else None
-        heard = await connection.publish(topic, payload, reply if reply and reply.topic == topic else None)
-        if reply is not None and reply.topic != topic:
-            heard = await connection.publish(reply.topic, payload, reply) or heard
+    async def _publish(self, connection: Connection, message: Message) -> bool:
+        reply = message.reply_to if connection.v5 else None
+        same = reply is not None and reply.topic == message.topic
+        heard = await connection.publish(message.topic, message.payload, reply if same else None)
+        if reply is not None and not same:
+            heard = await connection.publish(reply.topic, message.payload, reply) or heard
         return heard
 
-    def _nobody_listens(self, topic: str, answer: Answer, attempts: int) -> GatewayError:
-        reason = f"nobody subscribes to {topic}: the terminal has not heard '{answer.stage}'"
-        if self._clock.now() - answer.at > _NOBODY_LISTENS_FOR and attempts >= _FEWEST_TRIES:
+    def _is_older(self, content: Answer | Notice, age: timedelta, attempts: int) -> bool:
+        """The box's clock may have jumped by years: only many tries bear its word out."""
+        return self._clock.now() - content.at > age and attempts >= _FEWEST_TRIES
+
+    def _refuse_what_is_over(self, notice: Notice, attempts: int) -> None:
+        """A siren that goes on when all is over frightens a village."""
+        if notice.kind == "siren" and notice.data.get("state") == "on" and self._is_older(notice, _SIREN_FOR, attempts):
+            raise Refused(f"the siren {notice.to} could not be reached in time; it was not sounded")
+
+    def _unheard_for_good(self, content: Answer | Notice, attempts: int) -> bool:
+        """A neighbour's television that is off hears of no press that is over, and a test run knows who did not answer."""
+        if not isinstance(content, Notice) or content.kind == "siren":
+            return False
+        if content.kind == "neighbour" and not self._is_older(content, _NEIGHBOUR_FOR, attempts):
+            return False
+        events.notice_unheard(content.kind, content.to)
+        return True
+
+    def _nobody_listens(self, message: Message, content: Answer | Notice, parcel: Parcel) -> GatewayError:
+        told = f"'{content.stage}'" if isinstance(content, Answer) else f"the {content.kind} notice"
+        reason = f"nobody subscribes to {message.topic}: it has not heard {told}"
+        if self._is_older(content, _NOBODY_LISTENS_FOR, parcel.attempts):
             return Refused(f"{reason} for 24 h")
-        first, longest = _NOBODY_LISTENS
-        return TryLater(reason, after=min(longest, first * 2.0 ** min(attempts, 16)))
+        if message.terminal is not None:
+            self._remember_unheard(message.terminal, parcel.id)
+        first, longest = _NOBODY_LISTENS if isinstance(content, Answer) else _NOTICE_AGAIN
+        return TryLater(reason, after=min(longest, first * 2.0 ** min(parcel.attempts, 16)))
+
+    def _remember_unheard(self, terminal: str, parcel_id: int) -> None:
+        """Only to be quicker: what is not remembered here is tried again all the same."""
+        owed = self._unheard.pop(terminal, ())
+        self._unheard[terminal] = (*(each for each in owed if each != parcel_id), parcel_id)[-_MOST_UNHEARD_EACH:]
+        while len(self._unheard) > _MOST_UNHEARD:
+            self._unheard.pop(next(iter(self._unheard)))
 
 
 class _Hearing:
@@ -154,12 +206,16 @@ class _Hearing:
         version: MQTTProtocolVersion,
         outlet: Outlet,
         clock: Clock,
+        reserved: Collection[str],
+        owed: Owed,
     ) -> None:
         self.connection = Connection(settings, client_id, version, self._heard)
         self._source_id = settings.id
-        self._most = settings.receive_maximum
+        self._most = _BEYOND * settings.receive_maximum
         self._outlet = outlet
         self._clock = clock
+        self._reserved = reserved
+        self._owed = owed
         self._under_way: set[asyncio.Task[None]] = set()
         self._reply_faults = 0
 
@@ -178,7 +234,7 @@ class _Hearing:
                 events.signal_rejected("retained", address.terminal, topic=address.topic.template)
                 self.connection.acknowledge(message.mid, message.qos)
             case Topic.ALARM:
-                self._start(self._press(self._arrived(address.terminal, message), message))
+                self._hear_press(press_signal(self._source_id, self._arrived(address.terminal, message)), message)
             case Topic.CANCEL:
                 self._start(self._cancel(address.terminal, message))
             case Topic.STATUS | Topic.HEARTBEAT:
@@ -195,8 +251,19 @@ class _Hearing:
             reply_to=self._reply_to(terminal, message),
         )
 
-    async def _press(self, arrived: Arrived, message: MQTTMessage) -> None:
-        await self._outlet.emit(press_signal(self._source_id, arrived))
+    def _hear_press(self, signal: Signal, message: MQTTMessage) -> None:
+        press, terminal = signal.press, signal.source.id
+        assert press is not None
+        known = self._owed.repeat(terminal, press, signal.received_mono)
+        if known is None:
+            self._start(self._press(signal, press, message))
+            return
+        self.connection.acknowledge(message.mid, message.qos)
+        events.press_repeated(known.alert_id, signal.kind, terminal, known.press_id or "")
+
+    async def _press(self, signal: Signal, press: Press, message: MQTTMessage) -> None:
+        debt = self._owed.began(signal.source.id, press, signal.received_mono)
+        debt.accepted = await self._outlet.emit(signal)
         self.connection.acknowledge(message.mid, message.qos)
 
     async def _cancel(self, terminal: str, message: MQTTMessage) -> None:
@@ -218,7 +285,8 @@ class _Hearing:
     def _reply_to(self, terminal: str, message: MQTTMessage) -> ReplyTo | None:
         properties = message.properties
         topic = getattr(properties, "ResponseTopic", None)
-        reply, fault = reply_address(terminal, topic, getattr(properties, "CorrelationData", None))
+        correlation = getattr(properties, "CorrelationData", None)
+        reply, fault = reply_address(terminal, topic, correlation, self._reserved)
         if fault is not None:
             self._reply_faults += 1
             (_log.warning if self._reply_faults == 1 else _log.debug)(
@@ -256,18 +324,3 @@ class _Hearing:
             _, unfinished = await asyncio.wait(self._under_way, timeout=_FINISH_DEADLINE)
             for task in unfinished:
                 task.cancel()
-
-
-def _answer_json(answer: Answer) -> bytes:
-    return json.dumps(
-        {
-            "press_id": answer.press_id,
-            "alert_id": answer.alert_id,
-            "stage": answer.stage.value,
-            "node": answer.node,
-            "at": rfc3339(answer.at),
-            "text": answer.text,
-        },
-        ensure_ascii=False,
-        separators=(",", ":"),
-    ).encode()

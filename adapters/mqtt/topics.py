@@ -1,5 +1,6 @@
 """The topics of terminals (``tv/{terminal}/…``), and which addresses an answer may go to. Pure."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -46,6 +47,20 @@ def ack_topic(terminal: str) -> str:
     return f"{_ROOT}/{terminal}/ack"
 
 
+def alarm_topic(terminal: str) -> str:
+    return f"{_ROOT}/{terminal}/{Topic.ALARM.value}"
+
+
+def neighbour_topic(terminal: str) -> str:
+    """Where a household hears of a neighbour's press."""
+    return f"{_ROOT}/{terminal}/neighbour"
+
+
+def trial_topic(terminal: str) -> str:
+    """Where a household is asked to press once, as a test."""
+    return f"{_ROOT}/{terminal}/test"
+
+
 def publishable(topic: str) -> bool:
     """May be published to: MQTT 5.0 §4.7 (no wildcard, no NUL, UTF-8 that fits) and not the broker's own ``$`` trees."""
     if not topic or topic.startswith("$") or any(mark in topic for mark in "+#\0"):
@@ -56,16 +71,21 @@ def publishable(topic: str) -> bool:
         return False
 
 
-def reply_address(terminal: str, topic: str | None, correlation: bytes | None) -> tuple[ReplyTo | None, str | None]:
+def reply_address(
+    terminal: str, topic: str | None, correlation: bytes | None, reserved: Collection[str] = ()
+) -> tuple[ReplyTo | None, str | None]:
     """Where to send a copy of the answers to a press, and the fault of a Response Topic that is not used.
 
     The gateway may write more topics than a terminal may: a Response Topic under ``tv/`` is taken only inside the
-    terminal's own branch and never where something is *said* (an answer must not raise an alarm).
+    terminal's own branch and never where something is *said* (an answer must not raise an alarm). ``reserved``: topics on
+    which the gateway gives orders, to sirens.
     """
     if topic is None:
         return None, None
     if not publishable(topic):
         return None, "the response topic is not one that can be published to"
+    if topic in reserved:
+        return None, "the response topic is one on which sirens are given their orders"
     if _speaks_for_a_terminal(terminal, topic):
         return None, "the response topic is one on which terminals speak, or another terminal's"
     if correlation is not None and len(correlation) > _LONGEST_CORRELATION:
@@ -77,4 +97,4 @@ def _speaks_for_a_terminal(terminal: str, topic: str) -> bool:
     levels = topic.split("/")
     if levels[0] != _ROOT:
         return False
-    return len(levels) < 3 or levels[1] != terminal or levels[2] in {*Topic, "neighbour"}
+    return len(levels) < 3 or levels[1] != terminal or levels[2] in {*Topic, "neighbour", "test"}

@@ -18,7 +18,7 @@ from adapters.mqtt.connection import MqttSource
 from adapters.mqtt.settings import MqttSettings
 from gateway.model import Accepted, Signal, Stage, utc_now
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 class SystemTime:

@@ -59,6 +59,11 @@ def test_a_response_topic_that_could_raise_an_alarm_or_do_worse_is_not_used(topi
     assert reply is None and fault
 
 
+def test_no_answer_goes_where_a_siren_listens():
+    assert reply_address("tv-1", "village/siren", None, {"village/siren"})[0] is None
+    assert reply_address("tv-1", "village/other", None, {"village/siren"})[0] is not None
+
+
 def test_no_response_topic_is_no_fault():
     assert reply_address("tv-1", None, b"x") == (None, None)
 

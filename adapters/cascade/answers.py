@@ -4,18 +4,23 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from adapters.cascade.wire import read_json
-from gateway.errors import GatewayError, Refused, TryLater
+from gateway import backoff
+from gateway.errors import GatewayError, Refused, TryLater, TurnedAway
 from gateway.model import Receipt, utc_now
+from gateway.ports import Digest
 
 TOKEN_WAIT = 30.0  # s: a wrong token is put right by a person; asking faster only fills the upper node's log
 _LONGEST_WAIT = 300.0  # s: whatever an upper node asks for, an alarm is tried again within five minutes
 _QUOTED = 300
-# What will never fit, however often it is sent. Anything else may be a proxy's, a restart's or a mistake's: kept.
+# What will never fit, however often it is sent, where an upper node says so in its own form. Anything else may be a
+# proxy's, a restart's or a mistake's: an alarm must not be given up for the words of a middlebox.
 _NEVER = frozenset({400, 413, 415, 422})
+_TOKEN = frozenset({401, 403})
+_OWN_FORM = "application/problem+json"
+_YEARS = range(1970, 9000)  # of a commit: with times at the end of what a datetime holds nobody could count on
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +42,12 @@ def require_success(answer: HttpAnswer, upper: str) -> None:
 def _verdict(answer: HttpAnswer, upper: str) -> GatewayError:
     status = answer.status
     said = _detail(answer.body)
-    if status in (401, 403):
+    if status in _NEVER | _TOKEN and not _own_form(answer):
+        return TurnedAway(
+            f"somebody on the way to {upper} turned it away (HTTP {status}{said}), not the upper node itself: "
+            "look at the proxies and filters between"
+        )
+    if status in _TOKEN:
         return TryLater(f"{upper} does not accept this node's token (HTTP {status}{said})", TOKEN_WAIT)
     if status in _NEVER:
         return Refused(f"{upper} refused it (HTTP {status}{said})")
@@ -46,18 +56,15 @@ def _verdict(answer: HttpAnswer, upper: str) -> GatewayError:
     return TryLater(f"{upper} cannot take it now (HTTP {status}{said})", retry_after(answer.headers, utc_now()))
 
 
+def _own_form(answer: HttpAnswer) -> bool:
+    """Whether these are an upper node's words (RFC 9457): it never refuses in any others."""
+    media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    return media_type == _OWN_FORM and isinstance(_object(answer.body), dict)
+
+
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """Retry-After (RFC 9110 §10.2.3) in seconds from ``now``, at most five minutes; None where it says nothing."""
-    value = headers.get("Retry-After", "").strip()
-    if value.isascii() and value.isdigit():
-        return min(float(value[:9]), _LONGEST_WAIT)
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max((moment - now).total_seconds(), 0.0), _LONGEST_WAIT)
+    return backoff.retry_after(headers.get("Retry-After", ""), now, _LONGEST_WAIT)
 
 
 def read_receipt(answer: HttpAnswer, event_id: str, sha256: str, upper: str) -> Receipt:
@@ -79,6 +86,18 @@ def read_receipt(answer: HttpAnswer, event_id: str, sha256: str, upper: str) -> 
     raise TryLater(f"{upper} answered without a receipt for {event_id}")
 
 
+def read_digest(answer: HttpAnswer, upper: str) -> Digest:
+    """Raises TryLater where the answer is no digest."""
+    try:
+        content = read_json(answer.body)
+    except ValueError as error:
+        raise TryLater(f"{upper} gave no digest: {error}") from None
+    count, sha256 = (content.get("count"), content.get("sha256")) if isinstance(content, dict) else (None, None)
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0 or not isinstance(sha256, str):
+        raise TryLater(f"{upper} gave no digest: a count and a sha256 were expected")
+    return Digest(count, sha256.lower())
+
+
 def _receipt(receipt: Mapping[str, Any], event_id: str, sha256: str, upper: str) -> Receipt:
     if receipt.get("sha256") != sha256:
         raise TryLater(f"{upper} gave a receipt for other bytes than were sent as {event_id}")
@@ -94,9 +113,10 @@ def _receipt(receipt: Mapping[str, Any], event_id: str, sha256: str, upper: str)
 def _moment(text: object) -> datetime | None:
     try:
         moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-        return None if moment is None or moment.tzinfo is None else moment.astimezone(UTC)
+        found = None if moment is None or moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+    return found if found is not None and found.year in _YEARS else None
 
 
 def _items(content: object, name: str) -> list[Any]:
@@ -106,12 +126,17 @@ def _items(content: object, name: str) -> list[Any]:
 
 def _detail(body: bytes) -> str:
     """What a problem (RFC 9457) says, as ``: sentence``; empty where it is none."""
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError):
-        return ""
+    content = _object(body)
     said = _plain(content.get("detail") or content.get("title")) if isinstance(content, dict) else ""
     return f": {said}" if said else ""
+
+
+def _object(body: bytes) -> object:
+    """What this JSON holds; None where it is none."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _plain(text: object) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
@@ -10,8 +10,9 @@ from starlette.requests import ClientDisconnect, Request
 
 from adapters.cascade.problems import Problem
 
-# Two clips of the largest size at once; a node that sends sixteen pictures in parallel never comes near it.
+# A node that sends sixteen pictures in parallel never comes near it. Clips are not held in memory.
 NODE_BUDGET = 128 * 1024 * 1024
+_SILENT_S = 30.0  # a link that died without a word must not keep its place until the deadline of a whole clip
 
 
 class Bodies:
@@ -52,9 +53,10 @@ class Room:
         self.held = 0
 
     async def read(self, request: Request, limit: int, seconds: float) -> bytes:
-        """The whole body. Raises Problem: 413 beyond ``limit`` bytes, 408 after ``seconds``, 400 if it breaks off."""
+        """The whole body. Raises Problem: 413 beyond ``limit`` bytes, 408 after ``seconds`` or if it breaks off: a
+        proxy may pass that on, and no lower node may take it for its event's fault."""
         too_large = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {limit} bytes")
-        if _announced(request) > limit:
+        if announced(request) > limit:
             raise too_large
         body = bytearray()
         try:
@@ -68,10 +70,35 @@ class Room:
         except TimeoutError:
             raise Problem(HTTPStatus.REQUEST_TIMEOUT, f"the body did not come within {seconds:g} s") from None
         except ClientDisconnect:
-            raise Problem(HTTPStatus.BAD_REQUEST, "the connection ended before the body did") from None
+            raise Problem(HTTPStatus.REQUEST_TIMEOUT, "the connection ended before the body did") from None
         return bytes(body)
 
 
-def _announced(request: Request) -> int:
+async def pieces(request: Request, limit: int, seconds: float) -> AsyncIterator[bytes]:
+    """The body as it comes. Raises Problem: 413 beyond ``limit`` bytes, 408 after ``seconds``, half a minute's silence,
+    or if it breaks off."""
+    too_large = Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is larger than {limit} bytes")
+    if announced(request) > limit:
+        raise too_large
+    taken, end = 0, asyncio.get_running_loop().time() + seconds
+    chunks = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout_at(min(end, asyncio.get_running_loop().time() + _SILENT_S)):
+                chunk = await anext(chunks, None)
+        except TimeoutError:
+            raise Problem(HTTPStatus.REQUEST_TIMEOUT, "the body stopped coming, or took too long in all") from None
+        except ClientDisconnect:
+            raise Problem(HTTPStatus.REQUEST_TIMEOUT, "the connection ended before the body did") from None
+        if chunk is None:
+            return
+        taken += len(chunk)
+        if taken > limit:
+            raise too_large
+        yield chunk
+
+
+def announced(request: Request) -> int:
+    """The body's size as its header says; 0 where it does not."""
     length = request.headers.get("content-length", "")
     return int(length) if length.isascii() and length.isdigit() and len(length) < 16 else 0

@@ -1,6 +1,7 @@
 """The upper end of the cascade: lower nodes bring entries, reports and pictures, and listen to what is done above."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,17 +10,19 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocket
 
 from adapters.cascade import media as pictures
 from adapters.cascade import wire
 from adapters.cascade.batch import Batch, read_batch
-from adapters.cascade.bodies import Bodies
+from adapters.cascade.bodies import Bodies, announced, pieces
 from adapters.cascade.problems import Problem, json_response
 from adapters.cascade.settings import CascadeSourceSettings
 from adapters.cascade.streams import PING_EVERY, Streams
+from adapters.cascade.uplinks import CascadeUplinks, Consume
 from gateway.errors import StoreFailed
 from gateway.model import Receipt, rfc3339
 from gateway.observability import metrics
@@ -31,6 +34,7 @@ _log = logger("cascade")
 _EVENTS_WITHIN = 30.0  # s for 4 MiB: a village on a slow uplink of 1.2 Mbit/s
 _MEDIA_WITHIN = 60.0
 _QUICK_BODY = 32 * 1024  # larger ones take more than a millisecond to read and are read on a thread
+_CLIPS_EACH = 2  # a node sends one at a time; the second is for one whose connection died unnoticed
 _LARGE_BODIES = 4  # at once: 4 MiB of JSON can become a hundred times that in memory
 
 Handler = Callable[[Request, str], Awaitable[Response]]
@@ -48,7 +52,10 @@ class CascadeSource:
         tokens: Tokens,
         *,
         ping_every: float = PING_EVERY,
+        via: Callable[[str], str | None] = lambda _node: None,
+        consume: Consume | None = None,
     ) -> None:
+        """``via``: the directly connected node through which another is reached; ``consume``: takes live views."""
         self.id = settings.id
         self._node = node_id
         self._exchange = exchange
@@ -56,7 +63,9 @@ class CascadeSource:
         self._tokens = tokens
         self._bodies = Bodies()
         self._streams = Streams(ping_every)
+        self.uplinks = CascadeUplinks(self._streams.tell, via, consume)
         self._large_bodies = asyncio.Semaphore(_LARGE_BODIES)
+        self._clips: Counter[str] = Counter()
         self._refusing: set[str] = set()
         self._digesting: set[str] = set()
         routes = [
@@ -64,6 +73,7 @@ class CascadeSource:
             Route("/media/{sha256}", self._for_node(self._put_media), methods=["PUT"]),
             Route("/downlink", self._for_node(self._downlink), methods=["GET"]),
             Route("/digest", self._for_node(self._digest), methods=["GET"]),
+            WebSocketRoute("/live/{session}", self._live),
         ]
         self.app = Starlette(
             routes=[Mount("/cascade/v1", routes=routes)],
@@ -78,6 +88,7 @@ class CascadeSource:
             await asyncio.Event().wait()
         finally:
             self._streams.close()
+            self.uplinks.close()
 
     def _for_node(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
@@ -85,7 +96,7 @@ class CascadeSource:
 
         return endpoint
 
-    def _caller(self, request: Request) -> str:
+    def _caller(self, request: HTTPConnection) -> str:
         """The lower node that holds the request's bearer token (RFC 6750 §3). Raises Problem 401 or 403."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():
@@ -147,6 +158,8 @@ class CascadeSource:
     async def _put_media(self, request: Request, node: str) -> Response:
         sha256 = request.path_params["sha256"]
         kind = pictures.kind_of(sha256, request.headers.get("content-type", ""))
+        if kind.media_type == pictures.CLIP:
+            return await self._put_clip(request, node, sha256, kind)
         with self._bodies.room(node) as room:
             content = await room.read(request, kind.limit, _MEDIA_WITHIN)
             pictures.check(kind, sha256, content)
@@ -154,6 +167,28 @@ class CascadeSource:
                 return json_response({"sha256": sha256})
             await self._media.put(content, kind.media_type)
         return json_response({"sha256": sha256}, HTTPStatus.CREATED)
+
+    async def _put_clip(self, request: Request, node: str, sha256: str, kind: pictures.MediaKind) -> Response:
+        """Straight to the disk: the clips of a hundred nodes would fill this one's memory."""
+        if self._clips[node] >= _CLIPS_EACH:
+            raise Problem(
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                f"{_CLIPS_EACH} clips of {node} are on their way; send the next when one is answered",
+                {"Retry-After": "10"},
+            )
+        self._clips[node] += 1
+        try:
+            seconds = pictures.seconds_for(announced(request) or kind.limit)
+            content = pictures.checked(kind, pieces(request, kind.limit, seconds))
+            new = await self._media.receive(sha256, content, kind.media_type)
+        except ValueError as error:
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error)) from None
+        except StoreFailed as error:
+            # a clip can wait until somebody has made room; sending it again every two seconds would not help
+            raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": "60"}) from None
+        finally:
+            self._clips[node] -= 1
+        return json_response({"sha256": sha256}, HTTPStatus.CREATED if new else HTTPStatus.OK)
 
     async def _downlink(self, request: Request, node: str) -> Response:
         # The header wins: an EventSource that resumes repeats its first query and adds what it has heard since.
@@ -164,6 +199,15 @@ class CascadeSource:
         stream = self._streams.serve(node, self._exchange.downlink(node, int(after)))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+    async def _live(self, socket: WebSocket) -> None:
+        """Refused, as a plain HTTP answer, before it is accepted: an upgraded connection costs more."""
+        try:
+            uplink = self.uplinks.expected(self._caller(socket), socket.path_params["session"])
+        except Problem as problem:
+            await socket.send_denial_response(problem.response())
+            return
+        await self.uplinks.take(uplink, socket)
 
     async def _digest(self, request: Request, node: str) -> Response:
         since, until = _moment(request, "from"), _moment(request, "to")

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NoReturn
 
 from gateway.canonical import canonical_json, sha256_hex
@@ -57,6 +58,21 @@ def event_json(entry: Entry) -> dict[str, Any]:
 def event_bytes(entry: Entry) -> bytes:
     """The bytes that travel. Raises ValueError for what JSON cannot carry exactly."""
     return canonical_json(event_json(entry))
+
+
+def report_bytes(report_id: str, report_type: str, node: str, at: datetime, data: Mapping[str, Any]) -> bytes:
+    """A report (one of ``REPORTS``) as it travels. Raises ValueError for what JSON cannot carry exactly."""
+    return canonical_json(
+        {
+            "specversion": "1.0",
+            "id": report_id,
+            "source": f"/nodes/{node}",
+            "type": report_type,
+            "time": rfc3339(at),
+            "datacontenttype": "application/json",
+            "data": dict(data),
+        }
+    )
 
 
 def read_body(body: bytes) -> tuple[list[Any], bool]:

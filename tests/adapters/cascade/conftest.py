@@ -17,6 +17,7 @@ from gateway.alerts.exchange import LedgerExchange
 from gateway.canonical import sha256_hex
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.model import Draft, Entry, Principal
+from gateway.ports import StoredMedia
 from gateway.supervision.clock import SystemClock
 
 AT = datetime(2026, 1, 31, 8, 0, 0, 123000, tzinfo=UTC)
@@ -47,7 +48,16 @@ class Served:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", self.port))
         self.port = listener.getsockname()[1]
-        config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1, **options)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="warning",
+            lifespan="off",
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            timeout_graceful_shutdown=1,
+            **options,
+        )
         self._server = LoopbackServer(config)
         self._task = asyncio.create_task(self._server.serve([listener]))
         while not self._server.started:
@@ -61,8 +71,12 @@ class Served:
 
 
 class MemoryMedia:
-    def __init__(self) -> None:
+    """Keeps all in ``kept``; what is to be read in pieces it lays into ``directory`` when asked."""
+
+    def __init__(self, directory: Path) -> None:
         self.kept: dict[str, tuple[bytes, str]] = {}
+        self._directory = directory
+        self.largest_piece = 0
 
     async def put(self, content: bytes, media_type: str) -> str:
         sha256 = sha256_hex(content)
@@ -71,6 +85,25 @@ class MemoryMedia:
 
     async def read(self, sha256: str) -> tuple[bytes, str] | None:
         return self.kept.get(sha256)
+
+    async def receive(self, sha256: str, pieces: AsyncIterator[bytes], media_type: str) -> bool:
+        content = bytearray()
+        async for piece in pieces:
+            self.largest_piece = max(self.largest_piece, len(piece))
+            content += piece
+        if sha256_hex(bytes(content)) != sha256:
+            raise ValueError("the bytes do not have this SHA-256")
+        new = sha256 not in self.kept
+        self.kept[sha256] = (bytes(content), media_type)
+        return new
+
+    async def find(self, sha256: str) -> StoredMedia | None:
+        if sha256 not in self.kept:
+            return None
+        content, media_type = self.kept[sha256]
+        path = self._directory / sha256
+        path.write_bytes(content)
+        return StoredMedia(path, len(content), media_type)
 
 
 class FixedTokens:
@@ -99,14 +132,41 @@ class Online:
         self.count += 1
 
 
+class Screen:
+    """What a live process takes: frames by the feed they belong to. ``leave`` ends one as the last browser would."""
+
+    def __init__(self) -> None:
+        self.frames: dict[str, list[bytes]] = {}
+        self._nobody: dict[str, asyncio.Event] = {}
+
+    async def feed(self, feed_id: str, units: AsyncIterator[bytes]) -> None:
+        taken = self.frames.setdefault(feed_id, [])
+        nobody = self._nobody.setdefault(feed_id, asyncio.Event())
+
+        async def take() -> None:
+            async for frame in units:
+                taken.append(frame)
+
+        tasks = {asyncio.create_task(take()), asyncio.create_task(nobody.wait())}
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def leave(self, feed_id: str) -> None:
+        self._nobody[feed_id].set()
+
+
 class UpperNode:
     """The county: a ledger, an exchange, a source, served. ``restart`` keeps the disk and the port."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.media = MemoryMedia()
+        self.media = MemoryMedia(path.parent)
         self.tokens = FixedTokens()
         self.served = Served()
+        self.screen = Screen()
+        self.ways: dict[str, str] = {}
 
     @property
     def url(self) -> str:
@@ -116,7 +176,16 @@ class UpperNode:
         self.ledger = await SqliteLedger.open(self._path, "county", SystemClock())
         self.exchange = LedgerExchange(self.ledger, "county", has_token=self.tokens.of_node)
         settings = CascadeSourceSettings(id="lower")
-        self.source = CascadeSource(settings, "county", self.exchange, self.media, self.tokens, ping_every=0.2)
+        self.source = CascadeSource(
+            settings,
+            "county",
+            self.exchange,
+            self.media,
+            self.tokens,
+            ping_every=0.2,
+            via=self.ways.get,
+            consume=self.screen.feed,
+        )
         self.running = asyncio.create_task(self.source.run(Online()))
         await self.served.start(self.source.app)
 
@@ -231,8 +300,8 @@ async def client() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-def memory_media() -> MemoryMedia:
-    return MemoryMedia()
+def memory_media(tmp_path: Path) -> MemoryMedia:
+    return MemoryMedia(tmp_path)
 
 
 @pytest.fixture
@@ -284,7 +353,7 @@ def eventually() -> Callable[..., Awaitable[None]]:
     """Wait until a condition holds; the deadline is only there to end a test that is broken."""
 
     async def wait(condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not condition():
                 await asyncio.sleep(0.01)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.cascade.answers import HttpAnswer, read_receipt, require_success, retry_after
-from gateway.errors import Refused, TryLater
+from gateway.errors import Refused, TryLater, TurnedAway
 from gateway.model import Receipt
 
 NOW = datetime(2026, 1, 31, 8, 0, 0, tzinfo=UTC)
@@ -17,6 +17,10 @@ RECEIPT = {"id": "e1", "sha256": SHA, "seq": 17, "committed_at": "2026-01-31T08:
 def answer(status: int = 200, body: object = None, **headers: str) -> HttpAnswer:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return HttpAnswer(status, named, body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+def problem(status: int, detail: str) -> HttpAnswer:
+    return answer(status, {"detail": detail}, Content_Type="application/problem+json; charset=utf-8")
 
 
 def receipt_of(body: object) -> Receipt:
@@ -46,6 +50,8 @@ def test_a_receipt_for_our_bytes_is_taken():
         {"receipts": [{**RECEIPT, "committed_at": "2026-01-31T08:00:00"}]},
         {"receipts": [{**RECEIPT, "committed_at": "0001-01-01T00:00:00+14:00"}]},
         {"receipts": [{**RECEIPT, "committed_at": None}]},
+        {"receipts": [{**RECEIPT, "committed_at": "9999-12-31T23:59:59.999Z"}]},
+        {"receipts": [{**RECEIPT, "committed_at": "0001-01-01T00:00:00Z"}]},
     ],
 )
 def test_what_is_no_proof_is_tried_again(body):
@@ -74,7 +80,24 @@ def test_no_answer_raises_anything_else(body):
 @pytest.mark.parametrize("status", [400, 413, 415, 422])
 def test_what_never_fits_is_refused_with_the_upper_nodes_words(status):
     with pytest.raises(Refused, match="the body is not JSON"):
-        require_success(answer(status, {"detail": "the body is not JSON"}), "http://upper")
+        require_success(problem(status, "the body is not JSON"), "http://upper")
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 413, 415, 422])
+@pytest.mark.parametrize(
+    ("media_type", "body"),
+    [
+        ("text/html", b"<h1>Bad Request</h1>"),
+        ("text/plain; charset=utf-8", b"Invalid HTTP request received."),
+        ("application/json", b'{"detail": "a gateway of another kind"}'),
+        ("application/problem+json", b"<h1>Bad Request</h1>"),
+        ("", b""),
+    ],
+)
+def test_what_somebody_on_the_way_says_refuses_nothing(status, media_type, body):
+    with pytest.raises(TurnedAway, match="on the way to http://upper") as caught:
+        require_success(answer(status, body, Content_Type=media_type), "http://upper")
+    assert caught.value.after is None
 
 
 @pytest.mark.parametrize(
@@ -82,7 +105,8 @@ def test_what_never_fits_is_refused_with_the_upper_nodes_words(status):
 )
 def test_everything_else_is_tried_again(status, after):
     with pytest.raises(TryLater, match="http://upper") as caught:
-        require_success(answer(status, {"title": "No"}), "http://upper")
+        require_success(problem(status, "No"), "http://upper")
+    assert not isinstance(caught.value, TurnedAway)
     assert caught.value.after == after
 
 
@@ -105,6 +129,8 @@ def test_a_wait_that_was_asked_for_is_carried_along():
         ("", None),
         ("-5", None),
         ("١٢", None),
+        ("Mon, 01 Jan 99999999999999999999 00:00:00 GMT", None),
+        ("Mon, 01 Jan 2026 00:00:00 +99999999999999", None),
     ],
 )
 def test_retry_after_in_both_its_forms(value, seconds):

@@ -3,7 +3,8 @@ import asyncio
 import pytest
 from starlette.requests import Request
 
-from adapters.cascade.bodies import Bodies
+from adapters.cascade import bodies as rooms
+from adapters.cascade.bodies import Bodies, pieces
 from adapters.cascade.problems import Problem
 
 
@@ -51,7 +52,7 @@ async def test_a_body_that_stops_coming_is_given_up():
 
 
 async def test_a_body_that_breaks_off_is_none():
-    assert await status_of(read(Bodies(), b"a", then={"type": "http.disconnect"})) == 400
+    assert await status_of(read(Bodies(), b"a", then={"type": "http.disconnect"})) == 408
 
 
 async def test_what_one_node_sends_at_once_is_bounded_and_leaves_the_others_alone():
@@ -63,3 +64,20 @@ async def test_what_one_node_sends_at_once_is_bounded_and_leaves_the_others_alon
         assert (caught.value.status, caught.value.headers) == (503, {"Retry-After": "1"})
         assert await read(bodies, b"c" * 60, node="longmen")
     assert await read(bodies, b"b" * 60)
+
+
+async def all_of(*chunks, limit=100, seconds=30.0, **options):
+    return [piece async for piece in pieces(request(*chunks, **options), limit, seconds)]
+
+
+async def test_a_body_in_pieces_is_bounded_as_a_whole_one_is():
+    assert b"".join(await all_of(b"a" * 60, b"b" * 40)) == b"a" * 60 + b"b" * 40
+    assert await status_of(all_of(b"a" * 60, b"b" * 41)) == 413
+    assert await status_of(all_of(length=101, then="silence")) == 413
+    assert await status_of(all_of(b"a", seconds=0.05, then="silence")) == 408
+    assert await status_of(all_of(b"a", then={"type": "http.disconnect"})) == 408
+
+
+async def test_a_silent_link_is_given_up_before_its_deadline(monkeypatch):
+    monkeypatch.setattr(rooms, "_SILENT_S", 0.05)
+    assert await status_of(all_of(b"a", seconds=600.0, then="silence")) == 408

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from adapters.cascade import wire
 from adapters.cascade.downlink import CascadeDownlink
 from adapters.cascade.sink import CascadeSink
-from gateway.alerts.exchange import LedgerUpper
+from gateway.alerts.upper import LedgerUpper
 from gateway.errors import AuthFailed, ProtocolFault, StoreFailed, Unreachable
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.model import Draft, Lane, Parcel
@@ -186,7 +186,7 @@ async def test_what_is_done_above_comes_down_without_a_gap_across_restarts(
         expected.append(await upper.act("a1", action))
         await upper.restart()
         expected.append(await upper.act("a1", "note"))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         seen = 0
         while await below() != expected:
             seen = await ledger.changed("entry", seen)

@@ -1,6 +1,8 @@
 import asyncio
 import json
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -13,7 +15,9 @@ from adapters.cascade.sink import CascadeSink
 from gateway.canonical import sha256_hex
 from gateway.errors import ConfigError, Refused, TryLater
 from gateway.model import Answer, Lane, Parcel, Stage
+from gateway.ports import StoredMedia
 
+CLIP = b"\0\0\0\x18ftypisom" + bytes(5_000_000)
 JPEG = b"\xff\xd8\xff\xe0" + b"a picture" * 50
 
 
@@ -104,11 +108,95 @@ async def test_the_picture_goes_before_its_entry_and_only_once(upper, make_sink,
     assert len(await upper.entries("a1")) == 2
 
 
-async def test_a_large_clip_goes_up_whole(upper, make_sink, memory_media, make_entry):
-    clip = b"\0\0\0\x18ftypisom" + bytes(5_000_000)
-    sha256 = await memory_media.put(clip, "video/mp4")
-    await make_sink(upper.url).send(parcel(make_entry(1, "picture", data={"sha256": sha256})))
-    assert upper.media.kept == {sha256: (clip, "video/mp4")}
+@pytest.fixture
+async def clip_entry(memory_media, make_entry):
+    """``clip_entry(n)``, of a clip of 5 MB that lies here."""
+    sha256 = await memory_media.put(CLIP, "video/mp4")
+    data = {"camera": "c1", "clip": "k1", "state": "ready", "sha256": sha256}
+    return lambda number: make_entry(number, "clip", data=data)
+
+
+async def test_a_large_clip_goes_up_whole_in_pieces_before_its_entry_and_only_once(upper, make_sink, clip_entry):
+    sink = make_sink(upper.url)
+    await sink.send(parcel(clip_entry(1)))
+    assert upper.media.kept == {sha256_hex(CLIP): (CLIP, "video/mp4")}
+    assert 0 < upper.media.largest_piece <= 1 << 20
+    upper.media.kept.clear()
+    await sink.send(parcel(clip_entry(2)))
+    assert upper.media.kept == {}
+    assert len(await upper.entries("a1")) == 2
+
+
+async def test_a_clip_whose_file_is_gone_goes_without_it(upper, make_sink, memory_media, clip_entry):
+    entry = clip_entry(1)
+    memory_media.kept.clear()
+    await make_sink(upper.url).send(parcel(entry))
+    assert len(await upper.entries("a1")) == 1
+
+
+async def test_a_file_that_goes_while_it_is_sent_is_tried_again(upper, make_sink, memory_media, clip_entry):
+    async def find(sha256):
+        return StoredMedia(Path("/nowhere/clip.mp4"), len(CLIP), "video/mp4")
+
+    memory_media.find = find
+    with pytest.raises(TryLater, match="the connection broke"):
+        await make_sink(upper.url).send(parcel(clip_entry(1)))
+
+
+async def test_a_clip_gives_way_while_an_event_is_on_its_way_and_comes_all_the_same(
+    serve, make_sink, make_entry, clip_entry, eventually
+):
+    taken, answer = [], asyncio.Event()
+
+    async def slow(scope, receive, send):
+        body = b""
+        while True:
+            message = await receive()
+            body += message.get("body", b"")
+            if scope["method"] == "PUT":
+                taken.append(len(message.get("body", b"")))
+            if not message.get("more_body"):
+                break
+        if scope["method"] == "PUT":
+            await Response(status_code=201)(scope, receive, send)
+            return
+        await answer.wait()
+        event = json.loads(body)
+        receipt = {"id": event["id"], "sha256": sha256_hex(body), "seq": 1, "committed_at": "2026-01-31T08:00:00Z"}
+        await JSONResponse({"receipts": [receipt], "refused": []})(scope, receive, send)
+
+    upper = await serve(slow)
+    sink = make_sink(upper.url)
+    alarm = asyncio.create_task(sink.send(parcel(make_entry(1, "raised"))))
+    await asyncio.sleep(0.05)
+    clip = asyncio.create_task(sink.send(parcel(clip_entry(2))))
+    await eventually(lambda: sum(taken) > 0)
+    # a helping a second: of 40, a few at most can have passed before the answer, and all pass after it
+    assert sum(taken) <= len(CLIP) // 4
+    answer.set()
+    assert (await alarm).id == "zhuyang-e1"
+    assert (await clip).id == "zhuyang-e2"
+    assert sum(taken) == len(CLIP)
+
+
+async def test_an_upload_that_is_given_up_leaves_its_file_alone(serve, make_sink, clip_entry, eventually):
+    begun = asyncio.Event()
+
+    async def deaf(scope, receive, send):
+        begun.set()
+        await asyncio.Event().wait()
+
+    upper = await serve(deaf)
+    sending = asyncio.create_task(make_sink(upper.url).send(parcel(clip_entry(1))))
+    async with asyncio.timeout(60):
+        await begun.wait()
+    sending.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    held = [
+        os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{n}")
+    ]
+    assert not any(path.endswith(sha256_hex(CLIP)) for path in held)
 
 
 async def test_while_the_picture_is_not_there_its_entry_is_not_sent(serve, make_sink, memory_media, picture_entry):
@@ -249,7 +337,7 @@ async def test_a_connection_that_died_without_a_sign_does_not_hold_an_alarm_up(u
     async with server:
         entry = make_entry(1, "raised")
         sink = make_sink(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", event_within=60, ask_again=0.2)
-        receipt = await asyncio.wait_for(sink.send(parcel(entry)), 30)
+        receipt = await asyncio.wait_for(sink.send(parcel(entry)), 60)
         assert receipt.id == entry.id
         await sink.close()
     assert await upper.entries("a1") == [entry]
@@ -272,7 +360,7 @@ async def test_asked_again_the_first_request_is_still_waited_for(serve, make_sin
         await third.wait()
         if not first:
             await asyncio.Event().wait()
-        return JSONResponse({"detail": "the first one"}, 400)
+        return JSONResponse({"detail": "the first one"}, 400, media_type="application/problem+json")
 
     upper = await serve(foreign(late))
     with pytest.raises(Refused, match="the first one"):

@@ -9,6 +9,12 @@ from pydantic import BaseModel
 
 from adapters.cascade.settings import CascadeSinkSettings, CascadeSourceSettings
 from adapters.mqtt.settings import MqttSettings
+from adapters.notify.settings import NotifySettings
+from adapters.webhook.settings import WebhookSettings
 
 SOURCES: Mapping[str, type[BaseModel]] = {"mqtt": MqttSettings, "cascade": CascadeSourceSettings}
-SINKS: Mapping[str, type[BaseModel]] = {"cascade": CascadeSinkSettings}
+SINKS: Mapping[str, type[BaseModel]] = {
+    "cascade": CascadeSinkSettings,
+    "notify": NotifySettings,
+    "webhook": WebhookSettings,
+}

@@ -1,0 +1,1 @@
+"""Events to partner platforms over HTTPS, signed: CloudEvents 1.0 and Standard Webhooks."""

@@ -8,8 +8,8 @@ import pytest
 import structlog
 
 from gateway.backoff import Backoff
-from gateway.errors import AuthFailed, Unreachable
-from gateway.supervision.supervisor import Supervisor, in_words, supervise
+from gateway.errors import AuthFailed, Busy, Unreachable
+from gateway.supervision.supervisor import BUSY_CEILING_S, State, Supervisor, in_words, supervise
 
 Step = Callable[[Callable[[], None]], Awaitable[None]]
 
@@ -69,7 +69,7 @@ async def through(script: Script, clock: Any, **options: Any) -> Witness:
     task = asyncio.create_task(
         supervise("it", script.attempt, backoff(), clock, witness.on_broken, witness.on_online, **options)
     )
-    await asyncio.wait_for(script.done.wait(), 10)
+    await asyncio.wait_for(script.done.wait(), 60)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -149,7 +149,7 @@ async def test_a_refused_credential_is_not_tried_again_until_it_changes(clock: A
     assert witness.broken == [("wrong password", math.inf, True)]
     assert not script.done.is_set()
     supervisor.credential_changed()
-    await asyncio.wait_for(script.done.wait(), 10)
+    await asyncio.wait_for(script.done.wait(), 60)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
@@ -171,6 +171,159 @@ async def test_where_refusals_do_not_lock_they_are_tried_again_after_their_own_w
     assert clock.slept == [30.0, 30.0]
     assert witness.refused == ["no", "no"]
     assert told.broken == []
+
+
+class Gate:
+    """Gives turns when told, and knows how many are held."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.held = 0
+        self.error: Exception | None = None
+
+    async def enter(self) -> "Gate":
+        await self.open.wait()
+        if self.error is not None:
+            raise self.error
+        self.held += 1
+        return self
+
+    def end(self) -> None:
+        self.held -= 1
+
+
+class Walk:
+    """A supervisor whose every step the test takes; pauses last until ``wake``."""
+
+    def __init__(self, clock: Any) -> None:
+        self.clock, self.gate, self.witness = clock, Gate(), Witness()
+        self.wake = asyncio.Event()
+        self.slept: list[float] = []
+        self.attempts: list[asyncio.Future[None]] = []
+        self.tell_online: Callable[[], None] = lambda: None
+        clock.sleep = self._sleep
+        self.supervisor = Supervisor(
+            "cam",
+            self._attempt,
+            backoff(),
+            clock,
+            self.witness.on_broken,
+            self.witness.on_online,
+            on_refused=self.witness.refused.append,
+            gate=self.gate.enter,
+        )
+        self.task = asyncio.create_task(self.supervisor.run())
+
+    async def _sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.wake.clear()
+        await self.wake.wait()
+
+    async def _attempt(self, online: Callable[[], None]) -> None:
+        self.tell_online = online
+        self.attempts.append(asyncio.get_running_loop().create_future())
+        await self.attempts[-1]
+
+    async def settled(self) -> State:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return self.supervisor.state
+
+    async def end(self) -> None:
+        self.task.cancel()
+        await asyncio.gather(self.task, return_exceptions=True)
+
+
+async def test_the_way_from_waiting_to_online_and_the_turn_ends_with_playing(clock: Any) -> None:
+    walk = Walk(clock)
+    assert await walk.settled() is State.WAITING
+    assert walk.attempts == []
+    walk.gate.open.set()
+    assert await walk.settled() is State.CONNECTING
+    assert walk.gate.held == 1
+    walk.supervisor.playing()
+    assert (walk.supervisor.state, walk.gate.held) == (State.PLAYING, 0)
+    walk.tell_online()
+    walk.supervisor.playing()
+    assert (walk.supervisor.state, walk.witness.online, walk.gate.held) == (State.ONLINE, 1, 0)
+    walk.attempts[0].set_exception(Unreachable("gone"))
+    assert await walk.settled() is State.BACKING_OFF
+    walk.wake.set()
+    assert await walk.settled() is State.CONNECTING
+    await walk.end()
+    assert (walk.supervisor.state, walk.gate.held) == (State.DISABLED, 0)
+
+
+async def test_the_turn_ends_with_an_attempt_that_never_plays(clock: Any) -> None:
+    walk = Walk(clock)
+    walk.gate.open.set()
+    await walk.settled()
+    walk.attempts[0].set_exception(Unreachable("no route"))
+    assert await walk.settled() is State.BACKING_OFF
+    assert walk.gate.held == 0
+    await walk.end()
+
+
+async def test_a_busy_device_is_left_alone_as_long_as_it_asks(clock: Any) -> None:
+    walk = Walk(clock)
+    walk.gate.open.set()
+    await walk.settled()
+    walk.attempts[0].set_exception(Busy("453 not enough bandwidth", 61.0))
+    assert await walk.settled() is State.BUSY
+    assert walk.slept == [61.0]
+    walk.clock.seconds += 30
+    assert not walk.supervisor.nudge()
+    walk.wake.set()
+    await walk.settled()
+    walk.attempts[1].set_exception(Busy("come back next week", 1e6))
+    await walk.settled()
+    assert walk.slept[1] == BUSY_CEILING_S
+    await walk.end()
+
+
+async def test_a_nudge_ends_a_pause_but_not_more_than_once_a_second(clock: Any) -> None:
+    walk = Walk(clock)
+    assert not walk.supervisor.nudge()
+    walk.gate.open.set()
+    await walk.settled()
+    walk.attempts[0].set_exception(Unreachable("dark"))
+    await walk.settled()
+    walk.clock.seconds += 0.5
+    assert not walk.supervisor.nudge()
+    assert await walk.settled() is State.BACKING_OFF
+    walk.clock.seconds += 1
+    assert walk.supervisor.nudge()
+    assert await walk.settled() is State.CONNECTING
+    assert len(walk.attempts) == 2
+    await walk.end()
+
+
+async def test_a_gate_that_refuses_the_login_dials_nothing(clock: Any) -> None:
+    walk = Walk(clock)
+    walk.gate.error = AuthFailed("refused elsewhere")
+    walk.gate.open.set()
+    assert await walk.settled() is State.REFUSED
+    assert (walk.attempts, walk.witness.refused) == ([], ["refused elsewhere"])
+    walk.gate.error = None
+    walk.supervisor.credential_changed()
+    assert await walk.settled() is State.CONNECTING
+    await walk.end()
+
+
+@pytest.mark.parametrize("stage", ["waiting", "connecting", "pausing"])
+async def test_it_ends_at_once_when_cancelled_wherever_it_is(clock: Any, stage: str) -> None:
+    walk = Walk(clock)
+    if stage != "waiting":
+        walk.gate.open.set()
+        await walk.settled()
+    if stage == "pausing":
+        walk.attempts[0].set_exception(Unreachable("dark"))
+        await walk.settled()
+    before = asyncio.all_tasks()
+    await walk.end()
+    assert walk.task.cancelled()
+    assert walk.gate.held == 0
+    assert len(asyncio.all_tasks()) <= len(before) - (2 if stage == "pausing" else 1)
 
 
 def test_every_error_has_words() -> None:

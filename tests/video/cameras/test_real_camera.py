@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from gateway.errors import Unreachable
-from gateway.model import Camera, CameraState, Credential, StreamAddress
-from gateway.video.pool import WorkerPool
+from gateway.model import CameraState, Credential
+from gateway.video.wire import CameraOrder
+from gateway.video.workers.pool import WorkerPool
 
 Until = Callable[[Callable[[], object]], Awaitable[None]]
 PASSWORD = "Sehr-geheim 7"
@@ -19,7 +20,7 @@ PASSWORD = "Sehr-geheim 7"
 
 @pytest.fixture
 def gst() -> Iterator["subprocess.Popen[str]"]:
-    script = Path(__file__).parents[1] / "peers" / "gst_server.py"
+    script = Path(__file__).parents[2] / "peers" / "gst_server.py"
     command = ["/usr/bin/python3", str(script), "--auth", "digest", "--user", "viewer", "--password-stdin"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None
@@ -41,8 +42,7 @@ async def watch(short_dir: Path) -> AsyncIterator[Callable[[str, str], WorkerPoo
     started: list[tuple[WorkerPool, asyncio.Task[None]]] = []
 
     def start(url: str, password: str) -> WorkerPool:
-        camera = Camera("cam", "Kamera", rtsp=StreamAddress(url, credential=Credential("viewer", password)))
-        pool = WorkerPool(short_dir, [camera])
+        pool = WorkerPool(short_dir, [CameraOrder("cam", url, credential=Credential("viewer", password))])
         started.append((pool, asyncio.create_task(pool.run())))
         return pool
 
@@ -90,5 +90,5 @@ async def test_a_wrong_password_is_told_and_the_right_one_helps(
     await until(lambda: state(pool) is CameraState.AUTH_FAILED)
     with pytest.raises(Unreachable, match="camera cam is auth failed"):
         await pool.keyframes("cam")
-    await pool.apply([Camera("cam", "Kamera", rtsp=StreamAddress(address, credential=Credential("viewer", PASSWORD)))])
+    await pool.apply([CameraOrder("cam", address, credential=Credential("viewer", PASSWORD))])
     await until(lambda: state(pool) is CameraState.ONLINE)

@@ -1,0 +1,1 @@
+"""The cameras of one worker: connected, kept connected, watched."""

@@ -8,79 +8,45 @@ here ever delays an alert.
 import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
+from gateway.calm import Calm
 from gateway.errors import DeviceError, StoreFailed
-from gateway.model import Draft, Keyframe, PictureTask, rfc3339
+from gateway.model import Draft, Keyframe, Picture, PictureTask, rfc3339
 from gateway.observability import metrics
 from gateway.observability.logs import logger
-from gateway.ports import Clock, Ledger, MediaStore, Transaction, VideoService
+from gateway.ports import Clock, DeviceService, Ledger, MediaStore, Transaction, VideoService
+from gateway.video.pictures.choice import LOOK_AGAIN_S, PATIENCE_S, Choice, choose
 
-_PATIENCE_S = 15.0  # past the wanted moment: longer than the longest usual GOP (10 s) and one reconnect
-_STALE_S = 30.0  # the ring keeps a camera's last keyframe for ever; one this old shows another time, not this alert
-_LOOK_AGAIN_S = 0.5
 _GATHER_S = 0.2  # between two looks at one camera: in a storm its presses share a look, a decode and a commit
-_BATCH = 5000
+_PAGE = 1_000  # tasks read at once
+_MOST_WAITING = 50_000  # tasks in memory; more stay in the ledger until these are done
+_GIVE_WAY_S = 2.0  # a camera's look waits so long for presses to become fewer; the ring keeps what it wants
+_BITE = 16  # pictures in one transaction: a press must not wait for more
 _log = logger("snapshots")
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The verdict for one task now: a keyframe, or a reason why there is none, or wait this many seconds."""
-
-    keyframe: Keyframe | None = None
-    offset_ms: int = 0
-    reason: str | None = None
-    wait: float = 0.0
-
-
-def choose(
-    task: PictureTask, keyframes: Sequence[Keyframe], now_mono: float, *, patience: float = _PATIENCE_S
-) -> Choice:
-    """Pick the keyframe for ``task.wanted_ms``; keyframes are oldest first. Pure.
-
-    Wanted ≤ 0: the newest at or before the wanted moment, else the oldest before the press; never one after it.
-    Wanted > 0: the first at or after the wanted moment; once patience ends, the newest after the press.
-    """
-    zero = task.zero_mono
-    wanted = zero + task.wanted_ms / 1000
-    if task.wanted_ms <= 0:
-        before = [frame for frame in keyframes if frame.received_mono <= zero]
-        at_or_before = [frame for frame in before if frame.received_mono <= wanted]
-        frame = at_or_before[-1] if at_or_before else before[0] if before else None
-        if frame is not None and frame.received_mono >= wanted - _STALE_S:
-            return _picked(frame, zero)
-        if task.wanted_ms < 0:
-            return Choice(reason=_nothing_before(frame, zero))
-    if now_mono < wanted:
-        return Choice(wait=wanted - now_mono)
-    at_or_after = next((frame for frame in keyframes if frame.received_mono >= wanted), None)
-    if at_or_after is not None:
-        return _picked(at_or_after, zero)
-    if now_mono < wanted + patience:
-        return Choice(wait=_LOOK_AGAIN_S)
-    after = [frame for frame in keyframes if frame.received_mono > zero]
-    return _picked(after[-1], zero) if after else Choice(reason="no picture came from the camera")
-
-
-def _nothing_before(newest: Keyframe | None, zero: float) -> str:
-    if newest is None:
-        return "no picture from before the press was kept"
-    return f"the camera had sent no picture for {round(zero - newest.received_mono)} s before the press"
-
-
-def _picked(frame: Keyframe, zero: float) -> Choice:
-    return Choice(keyframe=frame, offset_ms=round((frame.received_mono - zero) * 1000))
+_Key = tuple[str, str]  # alert, snapshot
 
 
 class SnapshotDesk:
-    """Works through the ledger's picture tasks for ever."""
+    """Works through the ledger's picture tasks for ever. ``devices``: the second source, where a camera's stream is dark."""
 
     def __init__(
-        self, ledger: Ledger, video: VideoService, media: MediaStore, clock: Clock, *, boot_id: str, width: int
+        self,
+        ledger: Ledger,
+        video: VideoService,
+        media: MediaStore,
+        clock: Clock,
+        *,
+        boot_id: str,
+        width: int,
+        devices: DeviceService | None = None,
+        calm: Calm | None = None,
     ) -> None:
+        self._calm = calm or Calm()
+        self._devices = devices
+        self._said_no: dict[_Key, str] = {}  # what the device answered in place of a picture; it is asked once
         self._ledger = ledger
         self._video = video
         self._media = media
@@ -88,24 +54,29 @@ class SnapshotDesk:
         self._boot_id = boot_id
         self._width = width
         self._seats: dict[str, asyncio.Task[None]] = {}
-        self._waiting: dict[str, dict[tuple[str, str], PictureTask]] = defaultdict(dict)
+        self._waiting: dict[str, dict[_Key, PictureTask]] = defaultdict(dict)
         self._knock: dict[str, asyncio.Event] = {}
 
     async def run(self) -> None:
         """Hand each camera's tasks to that camera's seat. Ends by cancellation."""
-        seen = 0
+        seen = after = 0
         try:
             async with asyncio.TaskGroup() as seats:
                 while True:
-                    for task in await self._ledger.read(lambda reader: reader.picture_tasks(_BATCH)):
+                    page = await self._ledger.read(lambda reader, after=after: reader.picture_tasks(_PAGE, after))  # type: ignore[misc]
+                    for task in page:
                         self._seat(seats, task)
-                    seen = await self._ledger.changed("picture", seen)
+                        after = task.id
+                    while sum(map(len, self._waiting.values())) >= _MOST_WAITING:
+                        await self._clock.sleep(LOOK_AGAIN_S)
+                    if len(page) < _PAGE:
+                        seen = await self._ledger.changed("picture", seen)
         finally:
             self._seats.clear()
 
     def _seat(self, seats: asyncio.TaskGroup, task: PictureTask) -> None:
         waiting = self._waiting[task.camera_id]
-        key = (task.alert_id, task.snapshot_id)
+        key = _key(task)
         if key in waiting:
             return
         waiting[key] = task
@@ -128,6 +99,11 @@ class SnapshotDesk:
 
     async def _look(self, camera_id: str, tasks: Sequence[PictureTask]) -> float:
         """Serve what can be served now; return how long to wait before the next look."""
+        now = self._clock.mono()
+        due = [task for task in tasks if self._due(task) <= now]
+        if not due:
+            return max(0.05, min(PATIENCE_S, *(self._due(task) - now for task in tasks)))
+        await self._calm.rest(_GIVE_WAY_S)
         trouble: str | None = None
         frames: list[Keyframe] = []
         try:
@@ -138,19 +114,24 @@ class SnapshotDesk:
         pause = float("inf")
         chosen: dict[Keyframe, list[tuple[PictureTask, int]]] = defaultdict(list)
         failed: list[tuple[PictureTask, str]] = []
-        for task in tasks:
+        dark: list[PictureTask] = []
+        for task in due:
             verdict = self._verdict(task, frames, now, trouble)
-            if verdict.keyframe is not None:
+            if self._is_for_the_device(task, verdict, now, trouble):
+                dark.append(task)
+            elif verdict.keyframe is not None:
                 chosen[verdict.keyframe].append((task, verdict.offset_ms))
             elif verdict.reason is not None:
-                failed.append((task, verdict.reason))
+                failed.append((task, self._why(task, verdict.reason)))
             else:
                 pause = min(pause, verdict.wait)
         if failed:
             await self._record(camera_id, [(task, _failure(task, reason)) for task, reason in failed])
         for frame, wanting in chosen.items():
             await self._take(camera_id, frame, wanting)
-        return 0.0 if chosen or failed else max(0.05, min(pause, _PATIENCE_S))
+        if dark:
+            await self._ask_device(camera_id, dark)
+        return 0.0 if chosen or failed or dark else max(0.05, min(pause, PATIENCE_S))
 
     def _verdict(self, task: PictureTask, frames: Sequence[Keyframe], now: float, trouble: str | None) -> Choice:
         if task.boot_id != self._boot_id:
@@ -158,14 +139,59 @@ class SnapshotDesk:
         if trouble is None:
             return choose(task, frames, now)
         # the worker may be starting anew: its ring is not lost with the core, so ask again before giving up
-        due = task.zero_mono + max(0.0, task.wanted_ms / 1000)
-        return Choice(reason=trouble) if now >= due + _PATIENCE_S else Choice(wait=_LOOK_AGAIN_S)
+        return Choice(reason=trouble) if now >= self._due(task) + PATIENCE_S else Choice(wait=LOOK_AGAIN_S)
+
+    def _due(self, task: PictureTask) -> float:
+        """When it can be taken at the earliest; another boot's moments say nothing."""
+        if task.boot_id != self._boot_id:
+            return 0.0
+        return task.zero_mono + max(0, task.wanted_ms) / 1000
+
+    def _is_for_the_device(self, task: PictureTask, verdict: Choice, now: float, trouble: str | None) -> bool:
+        """Whether its snapshot address is the better hope: for pictures of the press and after it, once they are due, where
+        the stream is not received, or has shown nothing until the end of patience."""
+        if self._devices is None or _key(task) in self._said_no or task.boot_id != self._boot_id:
+            return False
+        if verdict.keyframe is not None or task.wanted_ms < 0 or now < task.zero_mono + task.wanted_ms / 1000:
+            return False
+        return (trouble is not None or verdict.reason is not None) and self._devices.device(task.camera_id) is not None
+
+    def _why(self, task: PictureTask, reason: str) -> str:
+        said = self._said_no.get(_key(task))
+        return reason if said is None else f"{reason}; and its snapshot address: {said}"
+
+    async def _ask_device(self, camera_id: str, tasks: Sequence[PictureTask]) -> None:
+        assert self._devices is not None
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                frame, picture = await self._devices.device_picture(camera_id, self._width)
+        except (DeviceError, TimeoutError) as error:
+            said = str(error) or f"no answer within {PATIENCE_S:g} s"
+            self._said_no.update({_key(task): said for task in tasks})
+            return
+        wanting = [(task, round((frame.received_mono - task.zero_mono) * 1000)) for task in tasks]
+        await self._keep(camera_id, frame, picture, wanting, "device")
 
     async def _take(self, camera_id: str, frame: Keyframe, wanting: Sequence[tuple[PictureTask, int]]) -> None:
         try:
             picture = await self._video.picture(camera_id, frame.id, self._width)
+        except DeviceError as error:
+            reason = str(error)
+            await self._record(camera_id, [(task, _failure(task, reason)) for task, _ in wanting])
+            return
+        await self._keep(camera_id, frame, picture, wanting, "ring")
+
+    async def _keep(
+        self,
+        camera_id: str,
+        frame: Keyframe,
+        picture: Picture,
+        wanting: Sequence[tuple[PictureTask, int]],
+        source: str,
+    ) -> None:
+        try:
             sha256 = await self._media.put(picture.jpeg, "image/jpeg")
-        except (DeviceError, StoreFailed) as error:
+        except StoreFailed as error:
             reason = str(error)
             await self._record(camera_id, [(task, _failure(task, reason)) for task, _ in wanting])
             return
@@ -174,7 +200,7 @@ class SnapshotDesk:
         results: list[tuple[PictureTask, dict[str, Any]]] = []
         for task, offset_ms in wanting:
             due = max(task.zero_mono, task.zero_mono + task.wanted_ms / 1000)
-            metrics.snapshot_duration.labels("ring").observe(max(0.0, now_mono - due))
+            metrics.snapshot_duration.labels(source).observe(max(0.0, now_mono - due))
             results.append(
                 (
                     task,
@@ -191,26 +217,37 @@ class SnapshotDesk:
                     },
                 )
             )
-        await self._record(camera_id, results)
+        await self._record(camera_id, results, source)
 
-    async def _record(self, camera_id: str, results: Sequence[tuple[PictureTask, dict[str, Any]]]) -> None:
+    async def _record(
+        self, camera_id: str, results: Sequence[tuple[PictureTask, dict[str, Any]]], source: str = "ring"
+    ) -> None:
         at = self._clock.now()
 
-        def write(tx: Transaction) -> None:
-            for task, data in results:
+        def write(tx: Transaction, bite: Sequence[tuple[PictureTask, dict[str, Any]]]) -> None:
+            for task, data in bite:
                 tx.append(Draft(task.alert_id, "picture", f"camera/{camera_id}", at, data=data))
                 tx.picture_done(task.alert_id, task.snapshot_id)
 
         try:
-            await self._ledger.write(write)
+            for start in range(0, len(results), _BITE):
+                bite = results[start : start + _BITE]
+                await self._ledger.write(partial(write, bite=bite))
+                self._recorded(camera_id, bite, source)
         except StoreFailed as error:
             # the tasks stay in the ledger: they are taken up again when it can be written
             _log.warning("pictures could not be recorded", camera=camera_id, reason=str(error), pictures=len(results))
-            await self._clock.sleep(_PATIENCE_S)
-            return
-        for task, data in results:
-            metrics.snapshots.labels("ring", data["state"]).inc()
-            self._waiting[camera_id].pop((task.alert_id, task.snapshot_id), None)
+            await self._clock.sleep(PATIENCE_S)
+
+    def _recorded(self, camera_id: str, bite: Sequence[tuple[PictureTask, dict[str, Any]]], source: str) -> None:
+        for task, data in bite:
+            metrics.snapshots.labels(source, data["state"]).inc()
+            self._said_no.pop(_key(task), None)
+            self._waiting[camera_id].pop(_key(task), None)
+
+
+def _key(task: PictureTask) -> _Key:
+    return task.alert_id, task.snapshot_id
 
 
 def _failure(task: PictureTask, reason: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.model import Keyframe, PictureTask
-from gateway.video.snapshots import choose
+from gateway.video.pictures.choice import choose
 
 ZERO = 1000.0
 

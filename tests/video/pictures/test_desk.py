@@ -1,12 +1,13 @@
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
 from gateway.errors import DeviceError
-from gateway.model import Picture
-from gateway.video.decoder import BadKeyframe
-from gateway.video.pictures import PictureDesk
-from gateway.video.ring import StoredKeyframe
+from gateway.model import Mask, Picture
+from gateway.video.decoder.decoder import BadKeyframe
+from gateway.video.pictures.desk import PictureDesk
+from gateway.video.pictures.ring import StoredKeyframe
 
 
 class Maker:
@@ -18,7 +19,7 @@ class Maker:
         self.go = asyncio.Event()
         self.go.set()
 
-    async def picture(self, payload: bytes, codec: str, width: int) -> Picture:
+    async def picture(self, payload: bytes, codec: str, width: int, masks: Sequence[Mask]) -> Picture:
         self.asked += 1
         await self.go.wait()
         if self.fault is not None:
@@ -51,6 +52,17 @@ async def test_another_width_is_another_picture() -> None:
     desk = PictureDesk(maker)
     assert (await desk.picture(frame("1"), 640)).width == 640
     assert (await desk.picture(frame("1"), 320)).width == 320
+
+
+async def test_a_changed_mask_is_another_picture_at_once() -> None:
+    maker = Maker()
+    desk = PictureDesk(maker)
+    mask = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0))
+    bare = await desk.picture(frame("1"), 640)
+    masked = await desk.picture(frame("1"), 640, (mask,))
+    assert masked is not bare
+    assert await desk.picture(frame("1"), 640, (mask,)) is masked
+    assert maker.asked == 2
 
 
 async def test_the_cache_keeps_to_its_bytes_and_drops_what_was_asked_longest_ago() -> None:

@@ -1,0 +1,1 @@
+"""Keyframes of the last minute, and the pictures that are made of them."""

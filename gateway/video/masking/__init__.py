@@ -1,0 +1,1 @@
+"""Pictures and clips on their way out, with what people drew over them burnt in."""

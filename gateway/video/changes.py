@@ -34,3 +34,29 @@ class Changes:
             except TimeoutError:
                 pass
         return self.count
+
+
+class NamedChanges(Changes):
+    """Changes of named things: a reader that has seen a count asks which have changed since, and is told of those alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[str, int] = {}  # in the order of their last change
+
+    def note(self, name: str | None = None) -> None:
+        if name is not None:
+            self._last.pop(name, None)
+            self._last[name] = self.count + 1
+        super().note()
+
+    def forget(self, name: str) -> None:
+        self._last.pop(name, None)
+
+    def since(self, seen: int) -> list[tuple[str, int]]:
+        """Each thing that changed after ``seen`` with its last change, oldest first."""
+        found = []
+        for name, count in reversed(self._last.items()):
+            if count <= seen:
+                break
+            found.append((name, count))
+        return found[::-1]

@@ -17,20 +17,32 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
-from adapters.rtsp import ReceiveBuffer, RtspSource
 from gateway.errors import DeviceError, RunningError
 from gateway.observability.logs import configure, logger
+from gateway.open_files import raise_limit
 from gateway.ports import Clock
+from gateway.reach import Reach, parse_network
 from gateway.supervision.clock import SystemClock
+from gateway.supervision.governor import Budget
 from gateway.video.api import WorkerApi
-from gateway.video.camera import Connect
-from gateway.video.decoder import Decoder
-from gateway.video.fleet import Fleet
-from gateway.video.pictures import PictureDesk
-from gateway.video.ring import BUDGET_BYTES, MAX_AGE_S, KeyframeRing
-from gateway.video.run_dir import make_private
-from gateway.video.wire import CameraOrder
+from gateway.video.cameras.camera import Connect
+from gateway.video.cameras.connect import Connector
+from gateway.video.cameras.fleet import Fleet
+from gateway.video.clips.recorder import Recorder
+from gateway.video.decoder.decoder import Decoder
+from gateway.video.decoder.muxer import Muxer
+from gateway.video.devices.connect import OnvifConnector
+from gateway.video.devices.link import DeviceConnector
+from gateway.video.devices.memory import DeviceMemory
+from gateway.video.devices.outbox import Outbox
+from gateway.video.devices.reception import Door
+from gateway.video.diagnosis.patrol import Patrol
+from gateway.video.pictures.desk import PictureDesk
+from gateway.video.pictures.ring import BUDGET_BYTES, MAX_AGE_S, KeyframeRing
+from gateway.video.roster import Roster
+from gateway.video.workers.run_dir import make_private
 
+MIB = 1024 * 1024
 ORPHAN_S = 600.0
 """A core that is being updated comes back within minutes; one that was removed never does."""
 
@@ -45,16 +57,24 @@ class Worker:
         *,
         clock: Clock,
         ring: KeyframeRing,
+        recorder: Recorder,
+        budget: Budget,
         orphan_after_s: float = ORPHAN_S,
+        connector: DeviceConnector | None = None,
+        memory: DeviceMemory | None = None,
     ) -> None:
         self._listener = listener
         self._clock = clock
         self._orphan_after = orphan_after_s
         self._heard_at = clock.mono()
-        self._fleet = Fleet(connect, ring, clock)
         self._decoder = Decoder()
+        self._muxer = Muxer()
+        self._fleet = Fleet(connect, ring, clock, recorder=recorder, budget=budget, differ=self._decoder.difference)
+        memory = memory or DeviceMemory()
+        self._roster = Roster(self._fleet, connector or OnvifConnector(memory), clock, Outbox(), memory)
         self._desk = PictureDesk(self._decoder)
-        api = WorkerApi(self._fleet, self._desk, self._decoder, self.stop, self._heard)
+        self._patrol = Patrol(self._fleet, self._decoder, self._roster.outbox, clock, is_dome=self._roster.is_dome)
+        api = WorkerApi(self._roster, self._desk, self._decoder, self._muxer, self.stop, self._heard, self._patrol)
         self._server = _Server(
             uvicorn.Config(
                 api.app(),
@@ -72,10 +92,22 @@ class Worker:
 
     def stop(self) -> None:
         self._server.should_exit = True
+        self._roster.leave()
+        self._fleet.end_taps()
         self._fleet.changes.release()
+        self._roster.outbox.changes.release()
 
     async def run(self) -> None:
-        chores = [asyncio.create_task(chore()) for chore in (self._warm, self._fleet.watch, self._notice_orphanhood)]
+        roster = self._roster
+        works = (
+            self._warm,
+            self._fleet.watch,
+            self._notice_orphanhood,
+            roster.follow,
+            roster.watch,
+            self._patrol.run,
+        )
+        chores = [asyncio.create_task(work()) for work in works]
         for chore in chores:
             chore.add_done_callback(self._chore_ended)
         try:
@@ -84,8 +116,8 @@ class Worker:
             for chore in chores:
                 chore.cancel()
             await asyncio.gather(*chores, return_exceptions=True)
-            await asyncio.gather(self._fleet.close(), self._desk.close())
-            await self._decoder.close()
+            await asyncio.gather(self._roster.close(), self._desk.close())
+            await asyncio.gather(self._decoder.close(), self._muxer.close())
 
     def _heard(self) -> None:
         self._heard_at = self._clock.mono()
@@ -145,13 +177,20 @@ def _answers(path: Path) -> bool:
         return True
 
 
-async def _serve(arguments: argparse.Namespace, listener: socket.socket, connect: Connect) -> None:
+async def _serve(
+    arguments: argparse.Namespace, listener: socket.socket, connect: Connect, connector: DeviceConnector | None
+) -> None:
+    memory = DeviceMemory(arguments.socket.with_suffix(".devices.json"))
     worker = Worker(
         listener,
         connect,
         clock=SystemClock(),
-        ring=KeyframeRing(arguments.ring_mib * 1024 * 1024, arguments.ring_seconds),
+        ring=KeyframeRing(arguments.ring_mib * MIB, arguments.ring_seconds),
+        recorder=Recorder(arguments.clip_mib * MIB),
+        budget=arguments.dials,
         orphan_after_s=arguments.orphan_after,
+        connector=connector or OnvifConnector(memory, door=arguments.notify, reach=Reach(tuple(arguments.allow))),
+        memory=memory,
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -159,34 +198,46 @@ async def _serve(arguments: argparse.Namespace, listener: socket.socket, connect
     await worker.run()
 
 
-def rtsp() -> Connect:
-    """Connections that share one receive buffer: what it holds is used up before the loop goes on."""
-    buffer = ReceiveBuffer()
-
-    def connect(order: CameraOrder) -> RtspSource:
-        assert order.url is not None
-        return RtspSource(order.id, order.url, order.credential, buffer=buffer)
-
-    return connect
-
-
 _NICE = 2  # an alarm in the core goes before a picture; the decoder child is five below that
 
 
-def main(connect: Connect | None = None) -> int:
-    """Run a worker until it is stopped; the exit code. ``connect`` is for tests."""
+def main(connect: Connect | None = None, connector: DeviceConnector | None = None) -> int:
+    """Run a worker until it is stopped; the exit code. ``connect`` and ``connector`` are for tests."""
     parser = argparse.ArgumentParser(
-        prog="python -m gateway.video.worker", description="A video worker of the gateway."
+        prog="python -m gateway.video.worker", description="A video worker of the gateway.", fromfile_prefix_chars="@"
     )
     parser.add_argument("--socket", type=Path, required=True, metavar="PATH", help="where to listen (a Unix socket)")
     parser.add_argument(
         "--orphan-after", type=float, default=ORPHAN_S, metavar="S", help="end after S s without a core"
     )
-    parser.add_argument("--ring-mib", type=int, default=BUDGET_BYTES // 1024 // 1024, metavar="N", help="ring budget")
+    parser.add_argument("--ring-mib", type=int, default=BUDGET_BYTES // MIB, metavar="N", help="ring budget")
+    parser.add_argument("--clip-mib", type=int, default=512, metavar="N", help="budget of complete video for clips")
+    parser.add_argument(
+        "--dials",
+        type=_dials,
+        default=Budget(),
+        metavar="BOX,SUBNET,HOST",
+        help="cameras dialled at once: in all, in one subnet, behind one address",
+    )
+    parser.add_argument(
+        "--notify",
+        type=_door,
+        metavar="HOST:PORT",
+        help="where ONVIF devices call that cannot be asked for their events",
+    )
+    parser.add_argument(
+        "--allow",
+        type=parse_network,
+        action="append",
+        default=[],
+        metavar="NETWORK",
+        help="dial cameras in these alone",
+    )
     parser.add_argument("--ring-seconds", type=float, default=MAX_AGE_S, metavar="S", help="age limit of the ring")
     arguments = parser.parse_args()
     os.umask(0o077)
     os.nice(_NICE)
+    raise_limit()
     configure(os.environ.get("GATEWAY_LOG_LEVEL", "INFO"))
     try:
         listener = listen(arguments.socket)
@@ -195,12 +246,26 @@ def main(connect: Connect | None = None) -> int:
         return 1
     inode = arguments.socket.stat().st_ino
     try:
-        uvloop.run(_serve(arguments, listener, connect or rtsp()))
+        uvloop.run(_serve(arguments, listener, connect or Connector(reach=Reach(tuple(arguments.allow))), connector))
     finally:
         with contextlib.suppress(OSError):
             if arguments.socket.stat().st_ino == inode:
                 arguments.socket.unlink()
     return 0
+
+
+def _dials(text: str) -> Budget:
+    numbers = text.split(",")
+    if len(numbers) != 3 or not all(number.isdecimal() and int(number) > 0 for number in numbers):
+        raise argparse.ArgumentTypeError("three whole numbers from 1 on, separated by commas")
+    return Budget(*map(int, numbers))
+
+
+def _door(text: str) -> Door:
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise argparse.ArgumentTypeError("HOST:PORT is accepted")
+    return Door(host, int(port))
 
 
 if __name__ == "__main__":

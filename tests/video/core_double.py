@@ -4,16 +4,17 @@ import asyncio
 import sys
 from pathlib import Path
 
-from gateway.model import Camera, CameraState, StreamAddress
+from gateway.model import CameraState
 from gateway.observability.logs import configure
-from gateway.video.pool import WorkerPool
+from gateway.video.wire import CameraOrder
+from gateway.video.workers.pool import WorkerPool
 
 
 async def main() -> None:
     configure()
     data_dir, keyframe, script = sys.argv[1:]
-    cameras = [Camera("c1", "one", rtsp=StreamAddress(f"file://{keyframe}"))]
-    pool = WorkerPool(Path(data_dir), cameras, workers=1, command=[sys.executable, "-P", script])
+    orders = [CameraOrder("c1", f"file://{keyframe}")]
+    pool = WorkerPool(Path(data_dir), orders, workers=1, command=[sys.executable, "-P", script])
     task = asyncio.create_task(pool.run())
     seen = 0
     while (health := pool.health("c1")) is None or health.state is not CameraState.ONLINE:

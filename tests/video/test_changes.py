@@ -16,7 +16,7 @@ async def test_waiters_are_woken_by_the_next_change() -> None:
     waiting = [asyncio.create_task(changes.beyond(0)) for _ in range(3)]
     await asyncio.sleep(0)
     changes.note()
-    assert await asyncio.wait_for(asyncio.gather(*waiting), 10) == [1, 1, 1]
+    assert await asyncio.wait_for(asyncio.gather(*waiting), 60) == [1, 1, 1]
 
 
 async def test_a_release_without_a_change_ends_only_bounded_waits() -> None:
@@ -24,11 +24,11 @@ async def test_a_release_without_a_change_ends_only_bounded_waits() -> None:
     bounded, patient = asyncio.create_task(changes.within(0, 600)), asyncio.create_task(changes.beyond(0))
     await asyncio.sleep(0)
     changes.release()
-    assert await asyncio.wait_for(bounded, 10) == 0
+    assert await asyncio.wait_for(bounded, 60) == 0
     assert not patient.done()
     changes.note()
-    assert await asyncio.wait_for(patient, 10) == 1
+    assert await asyncio.wait_for(patient, 60) == 1
 
 
 async def test_a_bounded_wait_ends_by_itself() -> None:
-    assert await asyncio.wait_for(Changes().within(0, 0.01), 10) == 0
+    assert await asyncio.wait_for(Changes().within(0, 0.01), 60) == 0

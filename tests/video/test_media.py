@@ -2,6 +2,7 @@ import asyncio
 import errno
 import hashlib
 import os
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -34,7 +35,13 @@ async def test_what_is_put_is_read(store: MediaStore) -> None:
     assert name == hashlib.sha256(JPEG).hexdigest()
     assert await store.read(name) == (JPEG, "image/jpeg")
     clip = await store.put(b"clip", "video/mp4")
-    assert await store.read(clip) == (b"clip", "video/mp4")
+    found = await store.find(clip)
+    assert found is not None
+    assert (found.path.read_bytes(), found.size, found.media_type) == (b"clip", 4, "video/mp4")
+
+
+async def test_a_clip_is_never_read_as_a_picture(store: MediaStore) -> None:
+    assert await store.read(await store.put(b"clip", "video/mp4")) is None
 
 
 async def test_writing_twice_is_writing_once(store: MediaStore) -> None:
@@ -53,6 +60,37 @@ async def test_many_at_once_are_all_there(store: MediaStore) -> None:
 @pytest.mark.parametrize("name", ["0" * 64, "", "../../etc/passwd", "A" * 64, "0" * 63 + "/", "0" * 64 + "\n"])
 async def test_what_is_not_here_is_none(store: MediaStore, name: str) -> None:
     assert await store.read(name) is None
+    assert await store.find(name) is None
+
+
+async def pieces(*parts: bytes) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+
+
+async def test_a_clip_is_received_in_pieces_and_found_as_a_file(store: MediaStore) -> None:
+    content = b"\0\0\0\x18ftyp" + b"x" * 3_000_000
+    name = hashlib.sha256(content).hexdigest()
+    assert await store.find(name) is None
+    assert await store.receive(name, pieces(content[:5], b"", content[5:2_000_000], content[2_000_000:]), "video/mp4")
+    found = await store.find(name)
+    assert found is not None
+    assert (found.path.read_bytes(), found.size, found.media_type) == (content, len(content), "video/mp4")
+    assert not await store.receive(name, pieces(content), "video/mp4")
+    assert await store.put(content, "video/mp4") == name
+
+
+async def test_bytes_that_changed_on_the_way_are_not_stored(store: MediaStore) -> None:
+    name = hashlib.sha256(b"what was meant").hexdigest()
+    with pytest.raises(ValueError, match="do not have this SHA-256"):
+        await store.receive(name, pieces(b"what came"), "video/mp4")
+    assert await store.find(name) is None
+
+
+async def test_only_clips_come_in_pieces(store: MediaStore) -> None:
+    for name, media_type in (("0" * 64, "image/jpeg"), ("../../x", "video/mp4")):
+        with pytest.raises(ValueError, match="received in pieces"):
+            await store.receive(name, pieces(), media_type)
 
 
 async def test_other_media_types_are_refused(store: MediaStore) -> None:
@@ -174,3 +212,76 @@ async def test_pictures_leave_room_for_alerts(
         await files.put(JPEG, "image/jpeg")
     assert await files.measure() == 0
     assert await files.read(hashlib.sha256(JPEG).hexdigest()) is None
+
+
+async def test_clips_stop_before_pictures_do(files: FileMediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    page, left = 4096, 300 << 8  # 300 MiB: more than pictures leave free, less than clips do
+    monkeypatch.setattr(os, "statvfs", lambda _: os.statvfs_result((page, page, 1 << 24, left, left, 9, 9, 9, 0, 255)))
+    with pytest.raises(StoreFailed, match=r"a clip could not be stored .* is kept for alerts and pictures"):
+        await files.put(b"clip", "video/mp4")
+    assert await files.put(JPEG, "image/jpeg")
+
+
+async def test_a_clip_is_never_more_than_a_piece_ahead_of_the_disk(
+    files: FileMediaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[int] = []
+    real = os.fdatasync
+
+    def fdatasync(descriptor: int) -> None:
+        written.append(os.fstat(descriptor).st_size)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    await files.put(bytes(3 << 20), "video/mp4")
+    assert written == [1 << 20, 2 << 20, 3 << 20]
+
+
+async def test_pictures_do_not_wait_for_a_clip(files: FileMediaStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, real = threading.Event(), os.fdatasync
+
+    def fdatasync(descriptor: int) -> None:
+        assert held.wait(100)
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    clip = asyncio.create_task(files.put(bytes(2 << 20), "video/mp4"))
+    async with asyncio.timeout(60):
+        picture = await files.put(JPEG, "image/jpeg")
+    assert await files.read(picture) == (JPEG, "image/jpeg")
+    assert not clip.done()
+    held.set()
+    assert await files.find(await clip) is not None
+
+
+async def test_a_clip_that_breaks_off_leaves_nothing(files: FileMediaStore, tmp_path: Path) -> None:
+    async def breaking() -> AsyncIterator[bytes]:
+        yield bytes(10)
+        raise LookupError("the connection ended")
+
+    with pytest.raises(LookupError):
+        await files.receive("0" * 64, breaking(), "video/mp4")
+    hanging = asyncio.create_task(files.receive("0" * 64, endless(), "video/mp4"))
+    await asyncio.sleep(0.05)
+    hanging.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await hanging
+    async with asyncio.timeout(60):
+        while any((tmp_path / "media" / "drafts").iterdir()):
+            await asyncio.sleep(0.01)
+
+
+async def endless() -> AsyncIterator[bytes]:
+    while True:
+        yield bytes(10)
+        await asyncio.sleep(0)
+
+
+async def test_a_disk_that_fails_under_a_clip_is_told_in_words(
+    files: FileMediaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "fsync", failing(errno.EIO))
+        with pytest.raises(StoreFailed, match=r"a clip could not be stored .* check the disk"):
+            await files.put(b"clip", "video/mp4")
+    assert await files.find(await files.put(b"clip", "video/mp4")) is not None

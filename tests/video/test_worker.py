@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -16,9 +17,9 @@ import pytest
 from gateway import __version__
 from gateway.errors import DeviceError, Unreachable
 from gateway.model import CameraHealth, CameraState, Credential
-from gateway.video.client import WorkerClient
-from gateway.video.decoder import child_environment
-from gateway.video.wire import CameraOrder, digest
+from gateway.video.decoder.decoder import child_environment
+from gateway.video.wire import SPEAKS, CameraOrder, digest
+from gateway.video.workers.client import WorkerClient
 
 Strays = Callable[[Path], list[int]]
 
@@ -31,18 +32,19 @@ class Running:
         self.socket = socket
         self.client = client
 
-    async def ended(self, within: float = 30) -> int:
+    async def ended(self, within: float = 60) -> int:
         return await asyncio.to_thread(self.process.wait, within)
 
     async def health(self, wanted: CameraState) -> CameraHealth:
-        """The first camera's, once it is in that state."""
+        """A camera's that comes into that state."""
         version = -1
         async with asyncio.timeout(60):
             while True:
                 report = await self.client.health(version, 5)
                 version = report.version
-                if report.cameras and report.cameras[0].state is wanted:
-                    return report.cameras[0]
+                for camera in report.cameras:
+                    if camera.state is wanted:
+                        return camera
 
 
 @pytest.fixture
@@ -100,6 +102,25 @@ async def test_from_the_camera_list_to_a_picture(worker: Running, camera: Camera
     assert figures["ring"]["keyframes"] >= 1
 
 
+async def test_a_mask_hides_at_once_also_in_pictures_that_were_made_before(
+    worker: Running, camera: CameraOrder
+) -> None:
+    await worker.client.put_cameras([camera])
+    await worker.health(CameraState.ONLINE)
+    newest = (await worker.client.keyframes(camera.id))[-1]
+    bare = await worker.client.picture(camera.id, newest.id, 320)
+    right = ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0))
+    await worker.client.put_cameras([replace(camera, masks=(right,))])
+    assert await worker.health(CameraState.ONLINE)  # it was not dialled anew
+    masked = await worker.client.picture(camera.id, newest.id, 320)
+    levels = [cv2.imdecode(np.frombuffer(each.jpeg, np.uint8), cv2.IMREAD_GRAYSCALE) for each in (bare, masked)]
+    assert levels[0][:, 180:].mean() > 180
+    assert levels[1][:, 180:].max() < 12
+    assert abs(levels[0][:, :140].mean() - levels[1][:, :140].mean()) < 2
+    await worker.client.put_cameras([camera])
+    assert await worker.client.picture(camera.id, newest.id, 320) == bare
+
+
 async def test_what_is_not_there_is_told_in_words(worker: Running, camera: CameraOrder) -> None:
     with pytest.raises(Unreachable, match="not known to the video worker"):
         await worker.client.keyframes("nobody")
@@ -147,7 +168,12 @@ async def test_nonsense_is_answered_not_died_of(worker: Running) -> None:
             async with session.request(method, path, data=body) as response:
                 assert response.status == status, path
         async with session.get("/alive") as response:
-            assert await response.json() == {"pid": worker.process.pid, "version": __version__, "cameras": digest([])}
+            assert await response.json() == {
+                "pid": worker.process.pid,
+                "version": __version__,
+                "speaks": SPEAKS,
+                "cameras": digest([]),
+            }
 
 
 async def test_the_socket_is_ours_alone_and_no_secret_is_in_sight(worker: Running, camera: CameraOrder) -> None:
@@ -201,7 +227,7 @@ async def test_a_second_worker_on_the_same_socket_is_refused(worker: Running, co
 
 
 async def test_an_orphan_ends_by_itself(command: list[str], short_dir: Path) -> None:
-    orphan = await start(command, short_dir, "--orphan-after", "0.5")
+    orphan = await start(command, short_dir, "--orphan-after", "3")
     await orphan.client.__aexit__()
     assert await orphan.ended() == 0
 
@@ -222,3 +248,11 @@ def test_a_wrong_command_line_is_usage() -> None:
     done = subprocess.run([sys.executable, "-m", "gateway.video.worker"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "--socket" in done.stderr
+
+
+@pytest.mark.parametrize("dials", ["64,16", "64,16,0", "a,b,c", "64,16,4,1", "-1,2,3"])
+def test_a_dial_budget_is_three_whole_numbers(dials: str, short_dir: Path) -> None:
+    command = [sys.executable, "-m", "gateway.video.worker", "--socket", str(short_dir / "s"), f"--dials={dials}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "three whole numbers" in done.stderr

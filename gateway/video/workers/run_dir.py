@@ -4,6 +4,7 @@ import hashlib
 import os
 import stat
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from gateway.errors import RunningError
@@ -16,6 +17,19 @@ def socket_paths(data_dir: Path, count: int) -> list[Path]:
     """The sockets of ``count`` workers, their directory made (0700). Raises RunningError."""
     directory = private_directory(data_dir)
     return [directory / f"video-{number}.sock" for number in range(count)]
+
+
+def write_options(sockets: Sequence[Path], options: Sequence[Sequence[str]]) -> None:
+    """What each worker is to be started with, an argument a line, beside its socket: for workers that somebody else starts.
+    It holds from the worker's next start on. Raises RunningError."""
+    for socket, words in zip(sockets, options, strict=True):
+        path = socket.with_suffix(".options")
+        try:
+            fresh = path.with_suffix(".new")
+            fresh.write_text("".join(f"{word}\n" for word in words), encoding="ascii")
+            fresh.replace(path)
+        except OSError as error:
+            raise RunningError(f"{path} cannot be written: {error.strerror}; the video workers start with it") from None
 
 
 def private_directory(data_dir: Path) -> Path:

@@ -9,13 +9,35 @@ import struct
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.video.decoder import child_environment
+from gateway.video.decoder.decoder import child_environment
 
 _UCRED = struct.Struct("iII")
 
 WORKER = (sys.executable, "-P", "-m", "gateway.video.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """What the workers may use: bytes of keyframes and of complete video in MiB, and cameras being dialled at once: in
+    all, in one subnet, behind one address."""
+
+    ring_mib: int = 256
+    clip_mib: int = 512
+    dials: tuple[int, int, int] = (64, 16, 4)
+
+    def shared(self, workers: int) -> "Budgets":
+        """One worker's part. Subnets and addresses mostly lie with one worker, so their dials are not divided."""
+        box, subnet, host = self.dials
+        ring, clip = max(1, self.ring_mib // workers), self.clip_mib // workers
+        return Budgets(ring, clip, (max(1, box // workers), subnet, host))
+
+    def options(self) -> list[str]:
+        """As the worker's command line has them."""
+        dials = ",".join(str(number) for number in self.dials)
+        return ["--ring-mib", str(self.ring_mib), "--clip-mib", str(self.clip_mib), "--dials", dials]
 
 
 class WorkerProcess:

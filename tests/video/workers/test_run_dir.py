@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import RunningError
-from gateway.video.run_dir import make_private, private_directory, socket_paths
+from gateway.video.workers.run_dir import make_private, private_directory, socket_paths
 
 
 def test_sockets_live_in_the_data_dir() -> None:

@@ -1,3 +1,3 @@
 """Feed gateway for township centres: presses and cameras in, alerts with pictures out."""
 
-__version__ = "0.1.0"
+__version__ = "0.6.0"

@@ -1,32 +1,44 @@
 """Running a node from its configuration file: lock, ledger, signals, reload."""
 
 import asyncio
+import contextlib
+import gc
 import signal
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import uvloop
 
 from gateway import __version__
-from gateway.alerts.reactions import Reactions
-from gateway.commands import read_config
+from gateway.commands import read_config, warnings_here
 from gateway.config import Settings
-from gateway.errors import ConfigError, GatewayError, UsageError
+from gateway.errors import GatewayError, StoreFailed, UsageError
+from gateway.ledger import ballast
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.lock import hold
-from gateway.node import Node, register_of
+from gateway.node import Node
 from gateway.observability import logs, metrics
+from gateway.open_files import raise_limit
+from gateway.policies import duties_of, register_of
 from gateway.supervision.clock import SystemClock
+from gateway.watchdog import Watchdog
 
 _log = logs.logger("app")
 _SWITCH_S = 0.0005
+_ERRAND_RUNNERS = 4
+_YOUNG, _MIDDLE, _NEVER = 10_000, 20, 1_000_000  # net new objects; collections of the generation below
+_COLLECT_EVERY = 1800.0
 
 
 def run_node(path: Path) -> None:
     """Run one node until it is told to stop. Raises GatewayError with a sentence."""
     logs.configure()
+    raise_limit()
     loaded = read_config(path)
-    for warning in loaded.warnings:
+    for warning in (*loaded.warnings, *warnings_here(loaded.settings)):
         _log.warning(warning)
     # The ledger's threads and the loop take turns at Python's lock: 5 ms of patience each would be the whole of R1.
     sys.setswitchinterval(_SWITCH_S)
@@ -49,23 +61,66 @@ async def _run(path: Path, settings: Settings) -> None:
     clock = SystemClock()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_default_executor(_errand_runners())
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     metrics.build_info.labels(__version__).set(1)
     metrics.config_last_reload_successful.set(1)
-    uppers = [sink.id for sink in settings.sinks]
-    reactions = Reactions(settings.node.id, uppers, clock)
-    ledger = await SqliteLedger.open(settings.data_dir / "ledger.db", settings.node.id, clock, reactions.react)
+    watchdog = Watchdog.of()
+    starting = loop.create_task(watchdog.starting(), name="starting")
+    register = await asyncio.to_thread(register_of, settings)
+    duties = duties_of(settings, register, clock)
+    store = settings.data_dir / "ledger.db"
+    ledger = await SqliteLedger.open(store, settings.node.id, clock, duties.react, ballast=ballast.SIZE)
     try:
         await _own(ledger, settings.node.id, settings.data_dir)
-        node = Node(settings, ledger, reactions, clock)
-        asked = asyncio.Event()
+        node = Node(settings, register, ledger, duties, clock, path, read_config)
+        asked, again = asyncio.Event(), asyncio.Event()
         loop.add_signal_handler(signal.SIGHUP, asked.set)
-        reloading = loop.create_task(_reload_when(asked, path, node), name="reload")
+        loop.add_signal_handler(signal.SIGUSR1, again.set)
+        works = [
+            loop.create_task(_reload_when(asked, node, watchdog), name="reload"),
+            loop.create_task(_retry_when(again, node), name="retry"),
+            loop.create_task(_collect_garbage(clock), name="garbage"),
+            loop.create_task(watchdog.run(partial(_writes, ledger), node.up, stop), name="watchdog"),
+        ]
+        for work in works:
+            work.add_done_callback(_tell_of_a_fault)
+        starting.cancel()
         await node.run(stop)
-        reloading.cancel()
+        for work in works:
+            work.cancel()
     finally:
+        starting.cancel()
         await ledger.close()
+
+
+async def _writes(ledger: SqliteLedger) -> bool:
+    """Return once the writer has answered; false where only opening the ledger anew helps."""
+    with contextlib.suppress(StoreFailed):  # a full disk is an answer
+        await ledger.write(lambda _: None, urgent=True)
+    return not ledger.latched
+
+
+def _errand_runners() -> ThreadPoolExecutor:
+    """Threads for what would hold up the loop. All are started now, so that what a node holds does not grow with its
+    first busy hour, and a growing count means a leak."""
+    runners = ThreadPoolExecutor(_ERRAND_RUNNERS, "errands")
+    together = threading.Barrier(_ERRAND_RUNNERS)
+    for _ in range(_ERRAND_RUNNERS):
+        runners.submit(together.wait, 10)
+    return runners
+
+
+async def _collect_garbage(clock: SystemClock) -> None:
+    """A whole collection stops everything: some 100 ms for what a node has imported, more where lower nodes' devices are
+    held. So what is here once it has started is never looked at again, and the rest seldom; nearly all of it is freed
+    without any collection, and what is short-lived by the young ones."""
+    gc.freeze()
+    gc.set_threshold(_YOUNG, _MIDDLE, _NEVER)
+    while True:
+        await clock.sleep(_COLLECT_EVERY)
+        gc.collect()
 
 
 async def _own(ledger: SqliteLedger, node_id: str, data_dir: Path) -> None:
@@ -84,26 +139,27 @@ async def _own(ledger: SqliteLedger, node_id: str, data_dir: Path) -> None:
         )
 
 
-async def _reload_when(asked: asyncio.Event, path: Path, node: Node) -> None:
+async def _reload_when(asked: asyncio.Event, node: Node, watchdog: Watchdog) -> None:
+    """SIGHUP: take over cameras and terminals. What is wrong with the file is logged, and the old one stays in force."""
+    await node.reloader.note_start()
     while True:
         await asked.wait()
         asked.clear()
-        await _reload(path, node)
+        watchdog.reloading()
+        with contextlib.suppress(GatewayError):
+            await node.reloader.reload()
+        watchdog.reloaded()
 
 
-async def _reload(path: Path, node: Node) -> None:
-    """SIGHUP: take over cameras and terminals; what else changed needs a restart, and is said so."""
-    try:
-        settings = read_config(path).settings
-    except ConfigError as error:
-        metrics.config_last_reload_successful.set(0)
-        _log.error("the configuration was not reloaded; the old one stays in force", faults=str(error))
-        return
-    node.register.replace(register_of(settings))
-    await node.video.apply(node.register.cameras())
-    metrics.config_last_reload_successful.set(1)
-    rest = {"cameras", "terminals", "cameras_file", "terminals_file"}
-    if settings.model_dump(exclude=rest) != node.settings.model_dump(exclude=rest):
-        _log.warning("cameras and terminals are reloaded; the other changes take effect at the next start")
-    else:
-        _log.info("the configuration is reloaded", cameras=len(settings.cameras), terminals=len(settings.terminals))
+async def _retry_when(asked: asyncio.Event, node: Node) -> None:
+    """SIGUSR1: passwords were mended at the cameras; those that refused theirs are asked once more."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        _log.info("refused passwords are tried once more", cameras=await node.video.retry())
+
+
+def _tell_of_a_fault(task: asyncio.Task[None]) -> None:
+    fault = None if task.cancelled() else task.exception()
+    if fault is not None:
+        _log.critical("a fault in the gateway's own code; signals are not heeded until a restart", exc_info=fault)

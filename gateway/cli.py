@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from gateway import __version__
+from gateway.camera_commands import cameras, discover
 from gateway.errors import ConfigError, GatewayError, UsageError
+from gateway.lab.bench.commands import bench
+from gateway.ledger_commands import ledger
+from gateway.pki_commands import pki
+from gateway.report_commands import report
+from gateway.terminal_commands import terminals
 
 if TYPE_CHECKING:  # rooms are imported by the command that needs them: --help and check stay quick
     from gateway.console.accounts import Accounts
@@ -33,14 +39,18 @@ app = typer.Typer(
 )
 users = typer.Typer(help="Console users.", no_args_is_help=True)
 tokens = typer.Typer(help="Bearer tokens for nodes and programs.", no_args_is_help=True)
-bench = typer.Typer(help="The measurements of the README, on this machine.", no_args_is_help=True)
 audit = typer.Typer(help="The record of who did and saw what.", no_args_is_help=True)
 app.add_typer(users, name="user")
 app.add_typer(tokens, name="token")
 app.add_typer(bench, name="bench")
 lab = typer.Typer(help="Simulated devices for tests and benchmarks.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
+app.add_typer(cameras, name="cameras")
+app.add_typer(terminals, name="terminals")
 app.add_typer(lab, name="lab")
+app.add_typer(ledger, name="ledger")
+app.add_typer(report, name="report")
+app.add_typer(pki, name="pki")
 
 ConfigFile = Annotated[Path, typer.Option("-c", "--config", metavar="FILE", help="The node's configuration file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
@@ -82,7 +92,8 @@ def _root(version: Annotated[bool, typer.Option("--version", callback=_version, 
 
 @app.command()
 def run(config: ConfigFile) -> None:
-    """Run one node until SIGTERM or SIGINT; SIGHUP reads the configuration anew."""
+    """Run one node until SIGTERM or SIGINT; SIGHUP reads the configuration anew, SIGUSR1 asks cameras once more that
+    refused their password."""
     _end_well_while_starting()
     from gateway.app import run_node
 
@@ -98,28 +109,20 @@ def _end_well_while_starting() -> None:
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 @app.command()
 def check(
     config: ConfigFile,
-    plan: Annotated[bool, typer.Option("--plan", help="Say what the node would run.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what a reload would change.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Approve the plan, however many cameras it removes.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Validate a configuration; every fault with file, line, key and what is accepted."""
-    from gateway.commands import read_config
+    from gateway.check import run_check
 
-    loaded = read_config(config)
-    for warning in loaded.warnings:
-        sys.stderr.write(f"warning: {warning}\n")
-    settings = loaded.settings
-    if plan:
-        _say(f"node {settings.node.id} ({settings.node.level.value}), data in {settings.data_dir}")
-        for source in settings.sources:
-            _say(f"source {source.id} ({source.kind})")
-        _say(f"{len(settings.cameras)} cameras, {len(settings.terminals)} terminals")
-        for sink in settings.sinks:
-            _say(f"sink {sink.id} ({sink.kind})")
-    _say(f"{config}: well")
+    run_check(config, plan=plan, yes=yes, as_json=as_json)
 
 
 @app.command()
@@ -165,42 +168,79 @@ def press(
     return press_from_command_line(broker_of(config), terminal, kind, drill=drill, wait=wait)
 
 
-@bench.command("ingest")
-def bench_ingest(
+app.command()(discover)
+
+
+@lab.command("cameras", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+def lab_cameras(arguments: Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS]")] = None) -> int:
+    """Simulated RTSP cameras, by the thousand, with every fault by name; --help tells more."""
+    from gateway.lab.cameras import main as run_cameras
+
+    return run_cameras(arguments or [])
+
+
+@lab.command("onvif", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+def lab_onvif(arguments: Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS]")] = None) -> int:
+    """Simulated ONVIF devices with RTSP video, events and every odd habit by name; --help tells more."""
+    from gateway.lab.onvif.devices import main as run_devices
+
+    return run_devices(arguments or [])
+
+
+@lab.command("faults")
+def lab_faults(
+    seed: Annotated[int | None, typer.Option(help="Brings the same faults again; else one is drawn and told.")] = None,
+    presses: Annotated[int, typer.Option(min=1, help="Shared out among the scenes.")] = 20_000,
+    scene: Annotated[list[str] | None, typer.Option(help="Only this one; may be repeated.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.1, help="Go on with further seeds for so long.")] = None,
+    rate: Annotated[float, typer.Option(min=0.1, help="Presses a second, in each scene.")] = 50.0,
+    beside: Annotated[int, typer.Option(min=1, help="Scenes at a time: most of one is waiting.")] = 1,
+    report: Annotated[
+        Path | None, typer.Option(help="Write the report, with every fault and its time, here as JSON.")
+    ] = None,
+    table: Annotated[Path | None, typer.Option(help="Write the table of deploy/RELIABILITY.md here.")] = None,
     as_json: AsJson = False,
-    cameras: Annotated[int, typer.Option(min=1, max=2000)] = 50,
-    seconds: Annotated[float, typer.Option(min=2)] = 20.0,
 ) -> int:
-    """CPU and memory per 4 Mbit/s camera, beside ffmpeg -c copy and cv2.VideoCapture on the same streams."""
-    from gateway.lab.bench_ingest import run_bench_ingest
+    """Real processes under real faults; a checker outside counts what was lost. Exit code 2 where a scene needs what is
+    not here."""
+    from gateway.lab.faultlab.run import run_faults
 
-    return run_bench_ingest(as_json, cameras=cameras, seconds=seconds)
+    names = scene or ()
+    return run_faults(
+        seed=seed,
+        presses=presses,
+        names=names,
+        minutes=minutes,
+        rate=rate,
+        beside=beside,
+        as_json=as_json,
+        to=report,
+        table=table,
+    )
 
 
-@bench.command("alarms")
-def bench_alarms(
+@lab.command("simulate")
+def lab_simulate(
+    presses: Annotated[int, typer.Option(min=1, help="Presses in all.")] = 10_000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first history; the next has the next.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="Processes.")] = 1,
+    history: Annotated[int, typer.Option(min=1, help="Presses in one history.")] = 1000,
+    only: Annotated[str | None, typer.Option(metavar="FAULT", help="This fault alone.")] = None,
+    sabotage: Annotated[str | None, typer.Option(metavar="NAME", help="Break the gateway: it must be found.")] = None,
     as_json: AsJson = False,
-    presses: Annotated[int, typer.Option(min=1)] = 400,
-    rate: Annotated[float, typer.Option(min=0.1, help="Presses a second.")] = 20.0,
 ) -> int:
-    """Press → R1 and R2 through two real nodes and a real broker, pictures being taken meanwhile."""
-    from gateway.lab.bench_alarms import run_bench_alarms
+    """Presses by the million under faults, in virtual time; exit 1 where one was lost or doubled, with its seed."""
+    from gateway.lab.simulation.campaign import run_campaign
 
-    return run_bench_alarms(as_json, presses=presses, rate=rate)
+    return run_campaign(presses, seed, jobs=jobs, history=history, only=only, sabotage=sabotage, as_json=as_json)
 
 
-@lab.command("cameras")
-def lab_cameras(
-    count: Annotated[int, typer.Option("--count", min=1, max=5000, help="How many.")] = 3,
-    clip: Annotated[
-        bool, typer.Option("--clip", help="One 1080p clip for all, encoded once; else live scenes.")
-    ] = False,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="RTSP port on loopback; 0 takes a free one.")] = 0,
-) -> int:
-    """Simulated RTSP cameras at /cam/N/main and /cam/N/sub, until Ctrl-C."""
-    from gateway.lab.cameras import Park, run_lab_cameras
+@lab.command("terminals", context_settings={"ignore_unknown_options": True, "help_option_names": []})
+def lab_terminals(arguments: Annotated[list[str] | None, typer.Argument(metavar="[OPTIONS]")] = None) -> int:
+    """Simulated TV terminals at a broker, with every bad habit by name; --help tells more."""
+    from gateway.lab.village_terminals import main as run_terminals
 
-    return run_lab_cameras(Park(cameras=count, live=not clip, port=port))
+    return run_terminals(arguments or [])
 
 
 # ------------------------------------------------------------------------------------------------ users and tokens
@@ -291,13 +331,47 @@ def token_revoke(name: str, config: ConfigFile) -> None:
 
 
 @audit.command("verify")
-def audit_verify(config: ConfigFile) -> int:
-    """Check the hash chain of the ledger; exit 1 and the first broken line if it fails."""
+def audit_verify(
+    bundle: Annotated[Path | None, typer.Argument(help="A case bundle; without one the node's own record.")] = None,
+    config: Annotated[
+        Path | None, typer.Option("-c", "--config", metavar="FILE", help="The node's configuration file.")
+    ] = None,
+) -> int:
+    """Check a case bundle, with -c also against the record of the node that made it; or that record's hash chain. Exit 1 and
+    what does not hold if it fails."""
     from gateway.commands import verify_audit
 
+    if bundle is not None:
+        return _verify_bundle(bundle, config)
+    if config is None:
+        raise UsageError("say what to check: a case bundle, or -c FILE for a node's own record")
     broken = verify_audit(config)
     if broken is None:
         _say("the chain is whole")
         return 0
     sys.stderr.write(f"gateway: the chain is broken: {broken}\n")
     return 1
+
+
+def _verify_bundle(bundle: Path, config: Path | None) -> int:
+    from gateway.commands import verify_bundle
+    from gateway.console.bundle_check import NotWhole
+
+    try:
+        found = verify_bundle(bundle, config)
+    except NotWhole as fault:
+        sys.stderr.write(f"gateway: {bundle} is not what a node signed: {fault}\n")
+        return 1
+    _say(f"{bundle} is whole: alert {found.alert}, made by node {found.node} ({found.node_name})")
+    _say(
+        f"made at {found.made_at} by {found.made_by}; {found.files} files, {found.entries} entries, {found.audit} lines of the audit"
+    )
+    if found.missing:
+        _say(f"{found.missing} of its pictures and clips were not at the node when it was made")
+    if config is None:
+        _say(
+            f"signed with the key {found.key}: whether that is the node's, its administrator knows; or check there with -c FILE"
+        )
+    else:
+        _say(f"signed with this node's key ({found.key}), and its lines stand in this node's ledger")
+    return 0

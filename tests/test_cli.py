@@ -111,6 +111,7 @@ def test_a_node_told_to_stop_while_it_starts_ends_well(tmp_path: Path, ending: s
     try:
         with config.open("w", encoding="utf-8"):
             node.send_signal(signal.SIGHUP)
+            node.send_signal(signal.SIGUSR1)
             node.send_signal(ending)
             _, said = node.communicate(timeout=60)
     finally:

@@ -1,4 +1,4 @@
-"""The file that holds users, tokens and sessions: a small SQLite database of its own.
+"""The file that holds users, tokens and sessions, and what users keep for themselves: a small SQLite database of its own.
 
 The command line opens it while the node runs, so two processes share it. It therefore keeps SQLite's rollback journal
 (``journal_mode=DELETE``): the write-ahead log of SQLite 3.7.0 to 3.51.2 can be corrupted by two connections.
@@ -14,7 +14,6 @@ from pathlib import Path
 
 from gateway.errors import UsageError
 
-SCHEMA_VERSION = 1
 LOCK_WAIT_S = 5.0  # a commit takes milliseconds; five seconds means that somebody holds the file
 
 _SCHEMA = """
@@ -54,6 +53,52 @@ CREATE TABLE locks (
     until REAL NOT NULL
 ) STRICT;
 """
+_DESK = """
+CREATE TABLE preferences (
+    user  TEXT NOT NULL,
+    name  TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (user, name)
+) STRICT;
+CREATE TABLE handovers (
+    id        INTEGER PRIMARY KEY,
+    given_by  TEXT NOT NULL,
+    given_to  TEXT NOT NULL,
+    given_at  REAL NOT NULL,
+    since     REAL NOT NULL,
+    areas     TEXT NOT NULL,
+    notes     TEXT NOT NULL,
+    report    TEXT NOT NULL,
+    taken_by  TEXT,
+    taken_at  REAL
+) STRICT;
+"""
+_ADDRESSES = """
+DROP TABLE failures;
+DROP TABLE locks;
+CREATE TABLE failures (
+    name    TEXT NOT NULL,
+    address TEXT NOT NULL,
+    at      REAL NOT NULL
+) STRICT;
+CREATE INDEX failures_of_name ON failures (name, at);
+CREATE TABLE locks (
+    name    TEXT NOT NULL,
+    address TEXT NOT NULL,
+    until   REAL NOT NULL,
+    PRIMARY KEY (name, address)
+) STRICT;
+"""
+_STEPS = (
+    _SCHEMA,
+    _DESK,
+    _ADDRESSES,
+)  # from each version of the file to the next; a step that was released never changes
+SCHEMA_VERSION = len(_STEPS)
+
+
+class AccountsBusy(UsageError):
+    """Another process is writing; in a moment it is done."""
 
 
 class AccountFile:
@@ -129,8 +174,8 @@ class AccountFile:
         connection.execute("PRAGMA journal_mode = DELETE")
         connection.execute("BEGIN IMMEDIATE")
         version = self._version(connection)
-        if version == 0:
-            for statement in _SCHEMA.split(";"):
+        if version < SCHEMA_VERSION:
+            for statement in ";".join(_STEPS[version:]).split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         connection.execute("COMMIT")
@@ -147,7 +192,7 @@ class AccountFile:
             yield
         except sqlite3.OperationalError as error:
             if "locked" in str(error):
-                raise UsageError(f"{self.path} is in use by another process: try again in a moment") from None
+                raise AccountsBusy(f"{self.path} is in use by another process: try again in a moment") from None
             raise UsageError(f"cannot use the accounts in {self.path}: {error}") from None
         except sqlite3.DatabaseError as error:
             raise UsageError(f"{self.path} is damaged ({error}): restore it from a backup") from None

@@ -8,7 +8,7 @@ request comes from (Sec-Fetch-Site, Origin) it must be here. A client that sends
 import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Annotated, TypeVar
 from urllib.parse import urlsplit
@@ -17,7 +17,8 @@ from fastapi import Depends, Request, Response
 from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
-from gateway.console.accounts import Accounts, LockedOut, Session, WrongPassword
+from gateway.console.account_records import LockedOut, Session, WrongPassword
+from gateway.console.accounts import Accounts
 from gateway.console.problems import Problem
 from gateway.errors import UsageError
 from gateway.model import Principal
@@ -37,6 +38,7 @@ class Right(StrEnum):
     ACT = "act"
     CONFIGURE = "configure"
     AUDIT = "audit"
+    ADMINISTER = "administer"
 
 
 RIGHTS: dict[str, frozenset[Right]] = {
@@ -50,11 +52,12 @@ RIGHTS: dict[str, frozenset[Right]] = {
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A principal and how it showed who it is: ``session`` for a cookie, else ``token``."""
+    """A principal and how it showed who it is: ``session`` for a cookie, else ``token``. ``address``: of the client."""
 
     principal: Principal
     session: Session | None = None
     token: str | None = None
+    address: str | None = None
 
     def may(self, right: Right) -> bool:
         return right in RIGHTS.get(self.principal.role, frozenset())
@@ -65,6 +68,11 @@ def covers(principal: Principal, area_code: str | None) -> bool:
     if not principal.areas:
         return True
     return area_code is not None and area_code.startswith(principal.areas)
+
+
+def may_call(principal: Principal) -> bool:
+    """Whether the principal is shown households' telephone numbers: who only looks calls nobody back."""
+    return principal.role != "viewer"
 
 
 def concerns(principal: Principal, alert_area: str | None) -> bool:
@@ -85,10 +93,10 @@ class Gatekeeper:
         self._touching: set[str] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def log_in(self, name: str, password: str) -> tuple[str, Session]:
-        """The cookie's value and the session. Raises Problem 401, 429 or 503."""
+    async def log_in(self, name: str, password: str, address: str = "") -> tuple[str, Session]:
+        """The cookie's value and the session. ``address``: of the client. Raises Problem 401, 429 or 503."""
         try:
-            return await self._on_thread(lambda: self._accounts.log_in(name, password))
+            return await self._on_thread(lambda: self._accounts.log_in(name, password, address))
         except WrongPassword as error:
             events.login_refused("password")
             raise Problem(401, f"{error}.", headers={"WWW-Authenticate": "Bearer"}) from None
@@ -99,22 +107,37 @@ class Gatekeeper:
     async def log_out(self, session: Session) -> None:
         await self._on_thread(lambda: self._accounts.log_out(session))
 
+    def sessions(self) -> list[Session]:
+        """Every login in force."""
+        return self._accounts.sessions()
+
+    def fault(self) -> str | None:
+        """Why nobody can be let in; None while the accounts can be read."""
+        return self._accounts.fault()
+
+    async def manage(self, work: Callable[[Accounts], T]) -> T:
+        """What an administrator does with the accounts, in its turn with the logins. Raises Problem 503 and what ``work``
+        raises."""
+        return await self._on_thread(lambda: work(self._accounts))
+
     async def knows(self, name: str) -> bool:
         return await self._on_thread(lambda: self._accounts.knows(name))
 
-    def set_cookie(self, response: Response, secret: str, session: Session) -> None:
+    def set_cookie(self, response: Response, secret: str, session: Session, scheme: str = "http") -> None:
+        """``scheme``: by which the browser came, perhaps to a proxy before us."""
         response.set_cookie(
             COOKIE,
             secret,
             max_age=int((session.expires_at - session.created_at).total_seconds()),
             path="/",
-            secure=self._secure,
+            secure=self._secure or scheme == "https",
             httponly=True,
             samesite="strict",
         )
 
-    def clear_cookie(self, response: Response) -> None:
-        response.delete_cookie(COOKIE, path="/", secure=self._secure, httponly=True, samesite="strict")
+    def clear_cookie(self, response: Response, scheme: str = "http") -> None:
+        secure = self._secure or scheme == "https"
+        response.delete_cookie(COOKIE, path="/", secure=secure, httponly=True, samesite="strict")
 
     def identify(self, bearer: str | None, cookie: str | None) -> Caller | None:
         """Who shows these; a bearer token goes before a cookie. None where neither is in force."""
@@ -175,12 +198,15 @@ async def caller(
     found = gatekeeper.identify(None if bearer is None else bearer.credentials, cookie)
     if found is None:
         shown = "token" if bearer else "session" if cookie else "none"
+        fault = None if shown == "none" else gatekeeper.fault()
+        if fault is not None:
+            raise Problem(503, f"Nobody can be let in just now: {fault}.")
         if shown != "none":
             events.caller_refused(shown)
         raise Problem(401, _NOT_IN_FORCE[shown], headers={"WWW-Authenticate": "Bearer"})
     if found.session is not None:
         require_own_page(request)
-    return found
+    return found if request.client is None else replace(found, address=request.client.host)
 
 
 def having(right: Right) -> Callable[[Caller], Awaitable[Caller]]:
@@ -189,6 +215,17 @@ def having(right: Right) -> Callable[[Caller], Awaitable[Caller]]:
     async def check(found: Annotated[Caller, Depends(caller)]) -> Caller:
         if not found.may(right):
             raise Problem(403, f"The role {found.principal.role} has no right to {right} here.")
+        return found
+
+    return check
+
+
+def having_one(*rights: Right) -> Callable[[Caller], Awaitable[Caller]]:
+    """FastAPI dependency: the caller, who has one of ``rights``. Raises Problem 401 | 403."""
+
+    async def check(found: Annotated[Caller, Depends(caller)]) -> Caller:
+        if not any(map(found.may, rights)):
+            raise Problem(403, f"The role {found.principal.role} has no right to {' or '.join(rights)} here.")
         return found
 
     return check
@@ -219,4 +256,5 @@ _NOT_IN_FORCE = {
 Reader = Annotated[Caller, Depends(having(Right.READ))]
 Actor = Annotated[Caller, Depends(having(Right.ACT))]
 Configurer = Annotated[Caller, Depends(having(Right.CONFIGURE))]
+Administrator = Annotated[Caller, Depends(having(Right.ADMINISTER))]
 Auditor = Annotated[Caller, Depends(having(Right.AUDIT))]

@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from argon2 import PasswordHasher
@@ -15,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.console.account_file import AccountFile
-from gateway.console.accounts import Accounts, LockedOut, WrongPassword
+from gateway.console.account_records import LockedOut, WrongPassword
+from gateway.console.accounts import Accounts
 from gateway.errors import UsageError
 from gateway.model import Principal
 
@@ -238,6 +240,33 @@ class TestLockOut:
             with pytest.raises(LockedOut):
                 node.log_in(name, PASSWORD)
 
+    def test_whoever_is_on_duty_elsewhere_logs_in_all_the_same(self, node: Accounts, shell: Accounts) -> None:
+        shell.add_user("wang", "operator", PASSWORD)
+        for _ in range(5):
+            with pytest.raises(WrongPassword):
+                node.log_in("wang", "wrong", "10.0.0.66")
+        with pytest.raises(LockedOut):
+            node.log_in("wang", PASSWORD, "10.0.0.66")
+        node.log_in("wang", PASSWORD, "10.0.0.5")
+        with pytest.raises(LockedOut):  # which lifts nothing elsewhere
+            node.log_in("wang", PASSWORD, "::ffff:10.0.0.66")
+
+    def test_a_network_of_guessers_has_one_try_each(self, node: Accounts, shell: Accounts, now: Now) -> None:
+        shell.add_user("wang", "operator", PASSWORD)
+        for number in range(51):
+            with pytest.raises(WrongPassword):
+                node.log_in("wang", "wrong", f"10.0.1.{number}")
+        with pytest.raises(WrongPassword):
+            node.log_in("wang", "wrong", "2001:db8::1")
+        with pytest.raises(LockedOut):
+            node.log_in("wang", PASSWORD, "2001:db8::2")  # the same device, for all that is known
+        node.log_in("wang", PASSWORD, "10.0.0.5")
+        now.forward(hours=1, minutes=1)
+        for _ in range(4):
+            with pytest.raises(WrongPassword):
+                node.log_in("wang", "wrong", "10.0.1.1")
+        node.log_in("wang", PASSWORD, "10.0.1.1")
+
     def test_does_not_touch_other_users(self, node: Accounts, shell: Accounts) -> None:
         shell.add_user("wang", "operator", PASSWORD)
         wrong(node, "li", 5)
@@ -330,8 +359,10 @@ class TestTheFile:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         try:
-            assert node._known is not None
-            node._known = replace(node._known, signature=(0,))  # as if the command had just changed something
+            assert node._memory.known is not None
+            node._memory.known = replace(
+                node._memory.known, signature=(0,)
+            )  # as if the command had just changed something
             assert node.holder(token) is not None
         finally:
             other.close()
@@ -360,3 +391,21 @@ class TestTheFile:
         assert node.holder(token) is not None
         os.unlink(path)
         assert node.holder(token) is None
+
+
+def test_a_damaged_file_is_told_once_and_once_when_it_is_mended(tmp_path: Path, now: Now, monkeypatch: Any) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("gateway.console.account_memory.events.accounts_unreadable", lambda reason: told.append(reason))
+    monkeypatch.setattr("gateway.console.account_memory.events.accounts_readable", lambda _: told.append("again"))
+    path = tmp_path / "accounts.db"
+    accounts = Accounts(path, now=now, hasher=QUICK)
+    token = accounts.add_token("tv", "viewer")
+    whole = path.read_bytes()
+    path.write_bytes(b"not a database at all" * 100)
+    broken = Accounts(path, now=now, hasher=QUICK)
+    assert [broken.holder(token) for _ in range(3)] == [None, None, None]
+    assert broken.fault() is not None
+    assert len(told) == 1 and "accounts.db is damaged" in told[0]
+    path.write_bytes(whole)
+    assert broken.holder(token) is not None
+    assert (broken.fault(), told[1:]) == (None, ["again"])

@@ -38,7 +38,7 @@ async def test_many_who_log_in_at_once_all_come_in(accounts) -> None:
 async def test_the_line_is_bounded_and_the_loop_goes_on(accounts, monkeypatch) -> None:
     gatekeeper = Gatekeeper(accounts, secure_cookies=False)
     go_on = threading.Event()
-    monkeypatch.setattr(accounts, "log_in", lambda name, password: go_on.wait(30))
+    monkeypatch.setattr(accounts, "log_in", lambda name, password, address: go_on.wait(30))
     waiting = [asyncio.create_task(gatekeeper.log_in("wang", PASSWORD)) for _ in range(32)]
     await asyncio.sleep(0)
     with pytest.raises(Problem) as refused:

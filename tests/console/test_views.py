@@ -1,18 +1,28 @@
 """The JSON of the API against the contract's examples, key by key and in their order."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.alerts.register import Presence
 from gateway.console.api import schemas
-from gateway.console.views import alert_json, camera_json, full_alert_json, terminal_json
+from gateway.console.views import (
+    alert_json,
+    camera_json,
+    full_alert_json,
+    terminal_json,
+    without_callers_phone,
+    without_phone,
+)
 from gateway.model import (
     Alert,
     Camera,
     CameraHealth,
     CameraState,
+    Clip,
     Credential,
     Entry,
     Forwarding,
@@ -28,6 +38,7 @@ from gateway.model import (
     StreamAddress,
     Terminal,
     Workflow,
+    rfc3339,
 )
 from gateway.ports import StoredAlert
 
@@ -55,9 +66,13 @@ ALERT = Alert(
         ),
     ),
     accepted_at=AT + timedelta(seconds=7),
+    accepted_by="zhou",
+    accepted_node="dazhu",
+    accepted_level="county",
 )
+CLIP = Clip("k/1", PictureState.READY, None, -30_250, 30_000, "cd" * 32, "h264")
 STORED = StoredAlert(ALERT, 3, (Forwarding("county", AT, 17),), 9, AT + timedelta(milliseconds=4))
-ENTRY = Entry("e1", "0197-1", "zhuyang", 1, (), AT, "terminal/tv-0001", "raised", None, {"base": {}})
+ENTRY = Entry("e1", "0197-1", "zhuyang", 1, (), AT, "terminal/tv-0001", "raised", None, {"base": {}, "level": "county"})
 
 
 def test_alert_in_a_list_has_the_contracts_keys_without_entries() -> None:
@@ -87,9 +102,21 @@ def test_alert_with_its_history_ends_with_entries_and_version() -> None:
             "actor": "terminal/tv-0001",
             "action": "raised",
             "comment": None,
+            "data": {"level": "county"},  # what is for nodes stays with nodes
         }
     ]
     schemas.Alert.model_validate(shown)
+
+
+def test_what_people_were_told_is_shown_to_those_who_may_call() -> None:
+    said = {"to": "wang", "role": "grid_worker", "by": "wecombot", "at": rfc3339(AT), "text": "王家 13800000001"}
+    told = Entry("e-3", "0197-1", "zhuyang", 3, ("e-1",), AT, "gateway", "notified", None, said)
+    alert = replace(ALERT, detail={"household": {"name": "王", "phone": "13800000001"}})
+    shown = full_alert_json(StoredAlert(alert, 3, (), 1), [told])
+    assert shown["entries"][0]["data"]["text"] == said["text"]
+    looked_at = without_callers_phone(shown)
+    assert "13800000001" not in str(looked_at)
+    assert looked_at["entries"][0]["data"]["to"] == "wang"
 
 
 def test_receipts_tell_this_nodes_commit_the_upper_nodes_and_the_operators() -> None:
@@ -97,6 +124,9 @@ def test_receipts_tell_this_nodes_commit_the_upper_nodes_and_the_operators() -> 
         "received_at": "2026-01-31T08:00:00.124Z",
         "forwarded": [{"sink": "county", "at": "2026-01-31T08:00:00.120Z", "seq": 17}],
         "accepted_at": "2026-01-31T08:00:07.120Z",
+        "accepted_by": "zhou",
+        "accepted_node": "dazhu",
+        "accepted_level": "county",
     }
 
 
@@ -120,7 +150,30 @@ def test_snapshots_have_an_address_only_where_there_is_a_picture() -> None:
     assert (failed["state"], failed["reason"], failed["url"]) == ("failed", "the camera is offline", None)
 
 
-def test_there_is_no_clip_yet() -> None:
+def with_clip(clip: Clip) -> dict[str, Any]:
+    (camera,) = ALERT.cameras
+    shown = alert_json(replace(STORED, alert=replace(ALERT, cameras=(replace(camera, clip=clip),))))
+    found: dict[str, Any] = shown["cameras"][0]["clip"]
+    return found
+
+
+def test_a_clip_has_an_address_once_it_is_ready() -> None:
+    assert with_clip(CLIP) == {
+        "state": "ready",
+        "reason": None,
+        "url": "/api/v1/alerts/0197-1/clips/k%2F1.mp4",
+        "from_ms": -30_250,
+        "to_ms": 30_000,
+        "sha256": "cd" * 32,
+        "codec": "h264",
+    }
+    pending = with_clip(Clip("k"))
+    assert (pending["state"], pending["url"], pending["from_ms"]) == ("pending", None, None)
+    failed = with_clip(Clip("k", PictureState.FAILED, "the press came late"))
+    assert (failed["state"], failed["reason"], failed["url"]) == ("failed", "the press came late", None)
+
+
+def test_a_camera_without_a_clip_says_none() -> None:
     [camera] = alert_json(STORED)["cameras"]
     assert list(camera["clip"]) == ["state", "reason", "url", "from_ms", "to_ms", "sha256", "codec"]
     assert camera["clip"]["state"] == "none"
@@ -138,6 +191,7 @@ def test_camera_has_the_contracts_keys_and_never_its_stream() -> None:
     shown = camera_json(camera, health)
     assert list(shown) == [
         "id", "name", "scene", "place", "state", "reason", "since", "last_keyframe_at", "codec", "width", "height", "faults",
+            "masks", "consent", "clip", "signage",
     ]  # fmt: skip
     assert (shown["state"], shown["since"], shown["faults"]) == ("online", "2026-01-31T08:00:00.120Z", ["blurred"])
     assert "10.0.0.5" not in str(shown)
@@ -154,11 +208,28 @@ def test_camera_without_word_from_its_worker_is_connecting_and_a_switched_off_on
 def test_terminal_has_the_contracts_keys() -> None:
     terminal = Terminal("tv-0001", Household("王家", "138", "三组7号"))
     shown = terminal_json(terminal, Presence(online=True, last_seen=AT))
-    assert list(shown) == ["id", "household", "place", "state", "last_seen", "last_press"]
+    assert list(shown) == [
+        "id", "household", "place", "state", "last_seen", "last_press", "last_test", "model", "cameras", "neighbours", "presets",
+    ]  # fmt: skip
     assert (shown["state"], shown["last_seen"], shown["last_press"]) == ("online", "2026-01-31T08:00:00.120Z", None)
     assert terminal_json(terminal, Presence(online=False))["state"] == "offline"
     assert terminal_json(terminal, Presence())["state"] == "unknown"
     schemas.Terminal.model_validate(shown)
+
+
+def test_what_has_to_be_known_in_a_household_is_told_to_whoever_looks() -> None:
+    household = Household("王家", "138", "三组7号", "听力不好，请大声敲门")
+    terminal = terminal_json(Terminal("tv-0001", household), Presence())
+    assert without_phone(terminal)["household"] == {
+        "name": "王家",
+        "phone": None,
+        "address": "三组7号",
+        "instructions": "听力不好，请大声敲门",
+    }
+    schemas.Terminal.model_validate(terminal)
+    pressed = alert_json(replace(STORED, alert=replace(ALERT, detail={"household": household.as_detail()})))
+    shown = without_callers_phone(pressed)["detail"]["household"]
+    assert (shown["phone"], shown["instructions"]) == (None, "听力不好，请大声敲门")
 
 
 @given(

@@ -1,33 +1,10 @@
-"""The shapes of the API's answers, for its OpenAPI description. A test holds the answers to them."""
+"""Alerts, what was done about them, and what is to be done."""
 
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
-
-from gateway.model import CameraState, Condition, Disposition, Kind, PictureState, Scene, Status, Workflow
-
-Item = TypeVar("Item")
-
-
-class Shape(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class Page(Shape, Generic[Item]):
-    """`next` is an opaque string for `cursor`, or null on the last page."""
-
-    items: list[Item]
-    next: str | None
-
-
-class Problem(BaseModel):
-    """RFC 9457 problem details. `detail` is a sentence for a person; some problems have further members."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
+from gateway.console.api.schemas.base import Place, Problem, Shape
+from gateway.model import Condition, Disposition, Kind, PictureState, Status, Workflow
 
 
 class Conflict(Problem):
@@ -39,15 +16,6 @@ class Conflict(Problem):
     disposition: str | None
     assignee: str | None
     version: int
-
-
-class Place(Shape):
-    """WGS 84 degrees."""
-
-    lon: float | None
-    lat: float | None
-    address: str | None
-    area_code: str | None
 
 
 class Source(Shape):
@@ -98,20 +66,27 @@ class Forwarding(Shape):
 
 
 class Receipts(Shape):
-    """R1 received (on this node's disk), R2 forwarded (on the upper node's), R3 accepted (an operator took it)."""
+    """R1 received (on this node's disk), R2 forwarded (on the upper node's), R3 accepted (an operator took it: who, on
+    which node, at which level)."""
 
     received_at: datetime
     forwarded: list[Forwarding]
     accepted_at: datetime | None
+    accepted_by: str | None
+    accepted_node: str | None
+    accepted_level: str | None
 
 
 class Entry(Shape):
+    """`data`: what the action says besides, such as `disposition`, `to`, `sink` or `level`."""
+
     id: str
     at: datetime
     node: str
     actor: str
     action: str
     comment: str | None
+    data: dict[str, Any]
 
 
 class AlertInList(Shape):
@@ -143,50 +118,41 @@ class Alert(AlertInList):
     entries: list[Entry]
 
 
-class Camera(Shape):
-    id: str
-    name: str
-    scene: Scene
-    place: Place
-    state: CameraState
-    reason: str | None
-    since: datetime | None
-    last_keyframe_at: datetime | None
-    codec: str | None
-    width: int | None
-    height: int | None
-    faults: list[str]
+class Task(Shape):
+    """Something that somebody has to see to. `object`: what it is about, such as `alerts/…`. `due`: until when, where there
+    is a limit; `overdue`: it has passed."""
 
-
-class Household(Shape):
-    name: str | None
-    phone: str | None
-    address: str | None
-
-
-class Terminal(Shape):
-    id: str
-    household: Household
-    place: Place
-    state: Literal["online", "offline", "unknown"]
-    last_seen: datetime | None
-    last_press: datetime | None
-
-
-class Node(Shape):
-    id: str
-    name: str
-    level: Literal["village", "township", "county", "city"]
-    own: bool
-    state: Literal["online", "degraded"]
-    reason: str | None
-
-
-class AuditLine(Shape):
-    id: int
-    at: datetime
-    actor: str
-    action: str
+    kind: Literal[
+        "callback",
+        "undelivered",
+        "node_silent",
+        "terminals_offline",
+        "parked",
+        "storage",
+        "camera_password",
+        "camera_offline",
+        "camera_frozen",
+        "camera_clock",
+        "camera_stream",
+        "camera_covered",
+        "camera_place",
+        "camera_sign",
+        "image_signal_lost",
+        "image_black",
+        "image_too_dark",
+        "image_too_bright",
+        "image_low_contrast",
+        "image_blurred",
+        "image_colour_cast",
+        "image_noise",
+        "image_stripes",
+        "image_shake",
+        "image_covered",
+        "image_moved",
+    ]
     object: str
-    reason: str | None
+    title: str
+    since: datetime | None
+    due: datetime | None
+    overdue: bool
     detail: dict[str, Any]

@@ -1,81 +1,32 @@
-"""Alerts: lists, one alert, what operators do with it, its pictures."""
+"""Alerts: lists, one alert, its pictures and clips."""
 
-import hashlib
-import json
 from datetime import datetime
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Path, Query, Request, Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.responses import JSONResponse
 
 from gateway.alerts.causality import order
-from gateway.alerts.lifecycle import permitted
 from gateway.console.api.description import answers
+from gateway.console.api.looking_back import Why, required_reason
+from gateway.console.api.moments import in_reach
 from gateway.console.api.paging import Cursor, Limit, page, unknown_cursor
-from gateway.console.api.schemas import Alert, AlertInList, Conflict, Page
+from gateway.console.api.schemas import Alert, AlertInList, Page
 from gateway.console.api.schemas import Problem as NotThere
-from gateway.console.auth import Actor, Caller, Reader, concerns
+from gateway.console.auth import Caller, Reader, concerns, may_call
 from gateway.console.problems import Problem
-from gateway.console.services import House
-from gateway.console.views import API, alert_json, entries_of, full_alert_json
-from gateway.model import Disposition, Draft, Kind, PictureState, Snapshot, Workflow, rfc3339
-from gateway.ports import AlertFilter, StoredAlert, Transaction
+from gateway.console.ranges import ranged
+from gateway.console.services import House, Services
+from gateway.console.views import API, alert_json, entries_of, full_alert_json, without_callers_phone
+from gateway.model import Clip, Kind, PictureState, Snapshot, Workflow
+from gateway.ports import AlertFilter, StoredAlert
 from gateway.ports import Reader as LedgerReader
 
 router = APIRouter(prefix=API, tags=["alerts"])
 
-Action = Literal[
-    "acknowledge",
-    "dispatch",
-    "arrive",
-    "close",
-    "cancel",
-    "reopen",
-    "escalate",
-    "assign",
-    "note",
-    "urge",
-    "defer",
-    "return",
-    "suspend",
-    "shelve",
-    "unshelve",
-]
-ACTIONS: tuple[str, ...] = get_args(Action)
-_NO_ALERT: dict[int | str, dict[str, Any]] = {404: {"model": NotThere, "description": "it is not here"}}
+NO_ALERT: dict[int | str, dict[str, Any]] = {404: {"model": NotThere, "description": "it is not here"}}
+GONE: dict[int | str, dict[str, Any]] = {410: {"model": NotThere, "description": "its time was over and it is deleted"}}
 AlertId = Annotated[str, Path(min_length=1, max_length=128)]
-
-
-class Act(BaseModel):
-    """What an operator does. ``disposition`` is required to close, ``assignee`` to assign, ``comment`` for a note."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    action: Action
-    comment: str | None = Field(None, max_length=2000)
-    disposition: Disposition | None = None
-    assignee: str | None = Field(None, min_length=1, max_length=64)
-    until: AwareDatetime | None = None
-
-    @model_validator(mode="after")
-    def _complete(self) -> "Act":
-        if self.action == "close" and self.disposition is None:
-            raise ValueError(f"closing needs a disposition: {', '.join(Disposition)}")
-        if self.action == "assign" and self.assignee is None:
-            raise ValueError("assigning needs an assignee")
-        if self.action == "note" and not (self.comment or "").strip():
-            raise ValueError("a note needs a comment")
-        return self
-
-    def data(self) -> dict[str, Any]:
-        """The entry's data: what was given, in its JSON form."""
-        until = None if self.until is None else rfc3339(self.until)
-        given = {"disposition": self.disposition, "assignee": self.assignee, "until": until}
-        return {key: str(value) for key, value in given.items() if value is not None}
-
-    def digest(self) -> str:
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 @router.get("/alerts", response_model=Page[AlertInList])
@@ -99,58 +50,27 @@ async def alerts(
         kind=_members("kind", kind, tuple(Kind)),
         area=area or None,
         areas=found.principal.areas,
-        since=_aware("since", since),
-        until=_aware("until", until),
+        since=aware("since", since),
+        until=aware("until", until),
         q=q or None,
     )
     try:
         items, following = await house.ledger.read(lambda reader: reader.alerts(wanted, cursor, limit))
     except ValueError:
         raise unknown_cursor() from None
-    return JSONResponse(page([alert_json(stored) for stored in items], following))
+    return JSONResponse(page([_shown(alert_json(stored), found) for stored in items], following))
 
 
-@router.get("/alerts/{alert_id}", response_model=Alert, responses=_NO_ALERT)
+@router.get("/alerts/{alert_id}", response_model=Alert, responses=NO_ALERT)
 async def alert(alert_id: AlertId, found: Reader, house: House) -> Response:
-    return JSONResponse(await house.ledger.read(lambda reader: _full(reader, _visible(reader, alert_id, found))))
-
-
-@router.post(
-    "/alerts/{alert_id}/actions",
-    response_model=Alert,
-    responses={**_NO_ALERT, 409: {"model": Conflict, "description": "the alert's state does not allow it"}},
-)
-async def act(
-    alert_id: AlertId,
-    wanted: Act,
-    found: Actor,
-    house: House,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
-) -> Response:
-    """The alert as it stands after the step. 409 with its present ``workflow`` where that does not allow the step."""
-    key = None if idempotency_key is None else _scoped(found, alert_id, idempotency_key)
-    at = house.clock.now()
-
-    def work(tx: Transaction) -> str:
-        stored = _visible(tx, alert_id, found)
-        if key is not None and (answered := tx.idempotent(key)) is not None:
-            return _replayed(answered, wanted)
-        refusal = permitted(stored.alert, wanted.action)
-        if refusal is not None:
-            raise Problem(409, f"{refusal[:1].upper()}{refusal[1:]}.", **_present_state(stored))
-        tx.append(Draft(alert_id, wanted.action, found.principal.name, at, wanted.comment, wanted.data()))
-        answer = json.dumps(_full(tx, _visible(tx, alert_id, found)), ensure_ascii=False, separators=(",", ":"))
-        if key is not None:
-            tx.remember_answer(key, json.dumps({"request": wanted.digest(), "answer": answer}))
-        return answer
-
-    return Response(await house.ledger.write(work), media_type="application/json")
+    full = await house.ledger.read(lambda reader: full_alert(reader, visible_alert(reader, alert_id, found)))
+    return JSONResponse(_shown(full, found))
 
 
 @router.get(
     "/alerts/{alert_id}/snapshots/{snapshot_id}",
     response_class=Response,
-    responses={**_NO_ALERT, 200: answers("image/jpeg", "the picture")},
+    responses={**NO_ALERT, **GONE, 200: answers("image/jpeg", "the picture")},
 )
 async def snapshot(
     alert_id: AlertId,
@@ -158,14 +78,18 @@ async def snapshot(
     found: Reader,
     house: House,
     request: Request,
+    reason: Why = None,
 ) -> Response:
-    """The picture as it was taken; every viewing is audited."""
-    stored = await house.ledger.read(lambda reader: _visible(reader, alert_id, found))
+    """The picture as it was taken; every viewing is audited. 422 with `needs: reason` for a closed alert of more than
+    24 hours ago where no reason is given."""
+    stored = await house.ledger.read(lambda reader: visible_alert(reader, alert_id, found))
+    why = required_reason(house, stored, reason)
     wanted = _find_snapshot(stored, snapshot_id)
+    await _require_kept(house, alert_id, wanted.sha256)
     picture = None if wanted.sha256 is None else await house.media.read(wanted.sha256)
     if picture is None:
         raise Problem(404, "This picture has not come from its node yet.", state=str(wanted.state))
-    await house.audit(found.principal, "view_snapshot", f"alerts/{alert_id}/snapshots/{snapshot_id}")
+    await house.audit(found, "view_snapshot", f"alerts/{alert_id}/snapshots/{snapshot_id}", reason=why)
     content, media_type = picture
     headers = {"ETag": f'"{wanted.sha256}"', "Cache-Control": "private, max-age=3600, immutable"}
     if request.headers.get("if-none-match") == headers["ETag"]:
@@ -173,17 +97,43 @@ async def snapshot(
     return Response(content, media_type=media_type, headers=headers)
 
 
+@router.head("/alerts/{alert_id}/clips/{clip_id}.mp4", include_in_schema=False)
 @router.get(
-    "/alerts/{alert_id}/clips/{clip}.mp4",
+    "/alerts/{alert_id}/clips/{clip_id}.mp4",
     response_class=Response,
-    responses={**_NO_ALERT, 200: answers("video/mp4", "the clip")},
+    responses={
+        **NO_ALERT,
+        **GONE,
+        200: answers("video/mp4", "the clip"),
+        206: answers("video/mp4", "the range that was asked for"),
+        416: {"model": NotThere, "description": "no byte of the range is there"},
+    },
 )
-async def clip(alert_id: AlertId, clip: str, found: Reader, house: House) -> Response:
-    await house.ledger.read(lambda reader: _visible(reader, alert_id, found))
-    raise Problem(404, f"There is no clip {clip} of this alert.")
+async def clip(
+    alert_id: AlertId,
+    clip_id: Annotated[str, Path(min_length=1, max_length=128)],
+    found: Reader,
+    house: House,
+    request: Request,
+    reason: Why = None,
+) -> Response:
+    """The clip as MP4, whole or in ranges; every viewing is audited once, however many ranges it takes. 422 with `needs:
+    reason` as for pictures."""
+    stored = await house.ledger.read(lambda reader: visible_alert(reader, alert_id, found))
+    why = required_reason(house, stored, reason)
+    wanted = _find_clip(stored, clip_id)
+    await _require_kept(house, alert_id, wanted.sha256)
+    media = None if wanted.sha256 is None else await house.media.find(wanted.sha256)
+    if media is None or media.media_type != "video/mp4":
+        raise Problem(404, "This clip has not come from its node yet.", state=str(wanted.state))
+    headers = {"Cache-Control": "private, max-age=3600, immutable"}
+    answer = ranged(request, media, f'"{wanted.sha256}"', headers)
+    if request.method != "HEAD":
+        await _audit_viewing(house, found, f"alerts/{alert_id}/clips/{clip_id}", why)
+    return answer
 
 
-def _visible(reader: LedgerReader, alert_id: str, found: Caller) -> StoredAlert:
+def visible_alert(reader: LedgerReader, alert_id: str, found: Caller) -> StoredAlert:
     """Raises Problem 404, the same for an alert that is not there and for one of somebody else's area."""
     stored = reader.alert(alert_id)
     if stored is None or not concerns(found.principal, stored.alert.place.area_code):
@@ -191,32 +141,17 @@ def _visible(reader: LedgerReader, alert_id: str, found: Caller) -> StoredAlert:
     return stored
 
 
-def _full(reader: LedgerReader, stored: StoredAlert) -> dict[str, Any]:
-    return full_alert_json(stored, order(entries_of(reader.entries(stored.alert.id))))
+def full_alert(reader: LedgerReader, stored: StoredAlert) -> dict[str, Any]:
+    told = full_alert_json(stored, order(entries_of(reader.entries(stored.alert.id))))
+    for camera in told["cameras"]:
+        for media in (*camera["snapshots"], camera["clip"]):
+            if media["sha256"] is not None and not reader.refers(stored.alert.id, media["sha256"]):
+                media["url"] = None  # deleted here: its time was over
+    return told
 
 
-def _present_state(stored: StoredAlert) -> dict[str, Any]:
-    alert = stored.alert
-    return {
-        "alert": alert.id,
-        "workflow": str(alert.workflow),
-        "condition": str(alert.condition),
-        "disposition": alert.disposition,
-        "assignee": alert.assignee,
-        "version": stored.version,
-    }
-
-
-def _scoped(found: Caller, alert_id: str, key: str) -> str:
-    return hashlib.sha256(f"{found.principal.name}\n{alert_id}\n{key}".encode()).hexdigest()
-
-
-def _replayed(answered: str, wanted: Act) -> str:
-    kept = json.loads(answered)
-    if kept["request"] != wanted.digest():
-        raise Problem(422, "This Idempotency-Key was used for another request: give each request a key of its own.")
-    answer: str = kept["answer"]
-    return answer
+def _shown(alert: dict[str, Any], found: Caller) -> dict[str, Any]:
+    return alert if may_call(found.principal) else without_callers_phone(alert)
 
 
 def _find_snapshot(stored: StoredAlert, snapshot_id: str) -> Snapshot:
@@ -229,6 +164,30 @@ def _find_snapshot(stored: StoredAlert, snapshot_id: str) -> Snapshot:
     raise Problem(404, f"There is no picture for this snapshot: {why}.", state=str(found.state))
 
 
+def _find_clip(stored: StoredAlert, clip_id: str) -> Clip:
+    clips = (camera.clip for camera in stored.alert.cameras)
+    found = next((clip for clip in clips if clip is not None and clip.id == clip_id), None)
+    if found is None:
+        raise Problem(404, f"There is no clip {clip_id} of this alert.")
+    if found.state is PictureState.READY:
+        return found
+    why = found.reason or ("it is still being made" if found.state is PictureState.PENDING else "it failed")
+    raise Problem(404, f"This clip is not there: {why}.", state=str(found.state))
+
+
+async def _require_kept(house: Services, alert_id: str, sha256: str | None) -> None:
+    """Raises Problem 410 for what was deleted because its time was over."""
+    if sha256 is not None and not await house.ledger.read(lambda reader: reader.refers(alert_id, sha256)):
+        raise Problem(410, "This was deleted here, because its time was over.", state="deleted")
+
+
+async def _audit_viewing(house: Services, found: Caller, clip: str, why: str | None) -> None:
+    now, viewer = house.clock.mono(), found.principal.name
+    if not house.viewings.known(viewer, clip, now):
+        await house.audit(found, "view_clip", clip, reason=why)
+        house.viewings.began(viewer, clip, now)
+
+
 def _members(name: str, given: list[str] | None, accepted: tuple[str, ...]) -> tuple[str, ...]:
     """Values of a filter, given repeated or comma separated. Raises Problem 422 for one that is not accepted."""
     values = [value.strip() for each in given or () for value in each.split(",") if value.strip()]
@@ -238,7 +197,13 @@ def _members(name: str, given: list[str] | None, accepted: tuple[str, ...]) -> t
     return tuple(dict.fromkeys(values))
 
 
-def _aware(name: str, at: datetime | None) -> datetime | None:
-    if at is not None and at.tzinfo is None:
+def aware(name: str, at: datetime | None) -> datetime | None:
+    """A filter's time in UTC. Raises Problem 422."""
+    if at is None:
+        return None
+    if at.tzinfo is None:
         raise Problem(422, f"query.{name}: an RFC 3339 time with its offset, such as 2026-01-31T08:00:00Z, is accepted")
-    return at
+    try:
+        return in_reach(at)
+    except ValueError as error:
+        raise Problem(422, f"query.{name}: {error}") from None

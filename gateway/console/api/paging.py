@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Query
@@ -23,10 +24,21 @@ def page_by_id(
     found: Sequence[T], id_of: Callable[[T], str], cursor: str | None, limit: int
 ) -> tuple[list[T], str | None]:
     """A page of a list held in memory, in the order of ids. Raises Problem 422 for a cursor not of this making."""
-    after = "" if cursor is None else _decoded(cursor)
+    after = after_cursor(cursor)
     rest = sorted((item for item in found if id_of(item) > after), key=id_of)
     shown = rest[:limit]
     return shown, _encoded(id_of(shown[-1])) if len(rest) > limit else None
+
+
+def page_of_rows(rows: Iterable[T], id_of: Callable[[T], str], limit: int) -> tuple[list[T], str | None]:
+    """A page of rows that come in the order of ids, from the one after the cursor on; no more of them are looked at."""
+    shown = list(islice(rows, limit + 1))
+    return shown[:limit], _encoded(id_of(shown[limit - 1])) if len(shown) > limit else None
+
+
+def after_cursor(cursor: str | None) -> str:
+    """The id that a page begins behind. Raises Problem 422 for a cursor not of this making."""
+    return "" if cursor is None else _decoded(cursor)
 
 
 def unknown_cursor() -> Problem:

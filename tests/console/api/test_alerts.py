@@ -134,7 +134,7 @@ async def test_a_step_the_state_does_not_allow_is_409_with_that_state(house, htt
     schemas.Conflict.model_validate(problem)
     assert problem["workflow"] == "acknowledged"
     assert problem["detail"].startswith("The alert is acknowledged")
-    status, problem = await act(http, house, alert, action="shelve")
+    status, problem = await act(http, house, alert, action="shelve", until="2999-01-01T00:00:00Z", comment="x")
     assert (status, problem["detail"]) == (409, "A press is never shelved.")
 
 
@@ -147,9 +147,16 @@ async def test_a_step_the_state_does_not_allow_is_409_with_that_state(house, htt
         {"action": "close", "disposition": "boring"},
         {"action": "assign"},
         {"action": "note"},
+        {"action": "shelve", "comment": "x"},
+        {"action": "shelve", "until": "2999-01-01T00:00:00Z"},
         {"action": "note", "comment": " "},
         {"action": "acknowledge", "comment": "x" * 2001},
+        {"action": "defer"},
         {"action": "defer", "until": "tomorrow"},
+        {"action": "note", "callback": "perhaps"},
+        {"action": "close", "disposition": "real", "callback": "reached"},
+        {"action": "escalate", "to": "village"},
+        {"action": "assign", "assignee": "li", "to": "county"},
         {"action": "defer", "until": "2026-01-31T08:00:00"},
         {"action": "acknowledge", "disposition ": "real"},
         [],
@@ -171,7 +178,33 @@ async def test_until_is_kept_in_utc(house, http) -> None:
     status, problem = await act(http, house, alert, action="defer", until="2030-01-31T08:00:00+08:00")
     assert status == 200, problem
     entries = await house.ledger.read(lambda reader: reader.entries(alert))
-    assert entries[-1].entry.data == {"until": "2030-01-31T00:00:00.000Z"}
+    assert entries[-1].entry.data == {"until": "2030-01-31T00:00:00.000Z", "level": "township"}
+
+
+async def test_who_took_it_at_which_level_is_kept(house, http) -> None:
+    alert = await house.raise_alert()
+    assert (await act(http, house, alert, action="acknowledge"))[0] == 200
+    stored = await house.ledger.read(lambda reader: reader.alert(alert))
+    assert (stored.alert.accepted_by, stored.alert.accepted_level) == ("t-operator", "township")
+
+
+async def test_an_escalation_by_hand_goes_to_the_level_above_or_to_the_one_that_is_named(house, http) -> None:
+    alert = await house.raise_alert()
+    status, shown = await act(http, house, alert, action="escalate", comment="more than we can do")
+    assert (status, shown["detail"]["escalated_to"]) == (200, ["county"])
+    status, shown = await act(http, house, alert, action="escalate", to="city")
+    assert (status, shown["detail"]["escalated_to"], shown["severity"]) == (200, ["county", "city"], 1)
+
+
+async def test_a_note_says_what_came_of_calling_back_also_when_the_alert_is_closed(house, http) -> None:
+    alert = await house.raise_alert()
+    status, shown = await act(http, house, alert, action="note", callback="no_answer")
+    assert (status, shown["detail"]["callback"]["outcome"]) == (200, "no_answer")
+    await act(http, house, alert, action="close", disposition="real")
+    status, shown = await act(http, house, alert, action="note", callback="reached", comment="all is well")
+    schemas.Alert.model_validate(shown)
+    assert (status, shown["detail"]["callback"]["by"]) == (200, "t-operator")
+    assert shown["detail"]["callback"]["outcome"] == "reached"
 
 
 async def test_same_idempotency_key_gives_the_same_answer_once(house, http) -> None:

@@ -135,3 +135,44 @@ async def test_token_revoked_while_running_is_refused_at_once(house, http) -> No
 async def test_rubbish_is_no_token(house, http, value) -> None:
     async with http.get("/api/v1/session", headers={"Authorization": value}) as answer:
         assert answer.status == 401
+
+
+async def test_own_logins_are_listed_and_ended_and_an_administrator_ends_anybodys(house, http, log_in) -> None:
+    first, second, other = await log_in("operator"), await log_in("operator"), await log_in("viewer")
+
+    async def listed(headers):
+        async with http.get("/api/v1/sessions", headers=headers) as answer:
+            assert answer.status == 200
+            return (await answer.json())["items"]
+
+    async def end(headers, login):
+        async with http.delete(f"/api/v1/sessions/{login['id']}", headers=headers) as answer:
+            return answer.status
+
+    mine = await listed(first)
+    assert [each["user"] for each in mine] == ["operator", "operator"]
+    assert [each["this"] for each in mine].count(True) == 1
+    assert await listed(house.bearer("operator")) == []  # a token is no login
+    (viewers,) = await listed(other)
+    assert await end(first, viewers) == 404  # somebody else's, as if it were not there
+    assert await end(first, next(each for each in mine if not each["this"])) == 204
+    async with http.get("/api/v1/session", headers=second) as answer:
+        assert answer.status == 401
+    admin = await log_in("admin")
+    assert {each["user"] for each in await listed(admin)} == {"operator", "viewer", "admin"}
+    assert await end(admin, viewers) == 204
+    async with http.get("/api/v1/session", headers=other) as answer:
+        assert answer.status == 401
+    lines, _ = await house.ledger.read(lambda reader: reader.audit(None, 50))
+    ended = [(line.actor, line.object) for line in lines if line.action == "end_session"]
+    assert ended == [("admin", "users/viewer"), ("operator", "users/operator")]
+
+
+async def test_accounts_that_cannot_be_read_are_no_wrong_token(house, http) -> None:
+    house.accounts.file.path.write_bytes(b"no database" * 500)
+    house.accounts._memory.known = None  # else what was known holds for a minute
+    async with http.get("/api/v1/session", headers=house.bearer("viewer")) as answer:
+        assert answer.status == 503
+        assert "damaged" in (await answer.json())["detail"]
+    async with http.get("/api/v1/session") as answer:
+        assert answer.status == 401

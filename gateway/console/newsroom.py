@@ -5,102 +5,64 @@ from the ledger itself. Cameras' and terminals' states are kept by their newest 
 """
 
 import asyncio
-import json
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
+from gateway.console.device_news import DeviceNews
 from gateway.console.inventory import Inventory
+from gateway.console.lower_news import LowerNodes
 from gateway.console.problems import Problem
-from gateway.console.views import alert_json, camera_json, terminal_json
-from gateway.model import Camera, CameraHealth
+from gateway.console.states import State, States, compact
+from gateway.console.tail import AlertChange, Tail
+from gateway.console.views import alert_json
 from gateway.observability import events, metrics
 from gateway.ports import AlertFilter, Clock, Ledger, Reader, StoredAlert, VideoService
+from gateway.reporting.subtree import Subtree
 
-_PRESENCE_POLL_S = 0.5  # terminals report by thousands: their changes are gathered
-_RELOAD_POLL_S = 5.0  # a reloaded configuration changes cameras and terminals without a word
+_BELOW_POLL_S = 1.0
 _RECEIPTS_S = 0.2  # in a storm receipts come by hundreds a second: they are gathered
 _RECENT = 200  # alerts whose receipts are told as they come; older ones show theirs when the list is loaded
 _BATCH = 500  # entries read from the feed at once
-_TAIL = 2000  # alerts kept for streams that are a little behind
-_TAIL_CHARACTERS = 8 << 20  # and not more of them than this: a stuck button makes an alert of a megabyte
 _RESUMABLE = 200_000  # entries; two a second for a day. Who missed more has to load the list anew
 _STREAMS = 200
 _STREAMS_EACH = 12
 
 
-@dataclass(frozen=True, slots=True)
-class AlertChange:
-    """An alert as it stands after the entry at feed ``position``, rendered once for all streams."""
-
-    position: int
-    alert_id: str
-    version: int
-    area_code: str | None
-    data: str
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A camera's or terminal's state, or an alert that got a receipt. ``revision`` rises over all of them, so a stream knows what it has sent."""
-
-    revision: int
-    area_code: str | None
-    key: tuple[object, ...]  # what counts as a change: a newer keyframe alone does not
-    event: str
-    data: str
-
-
-class Tail:
-    """The newest changes of alerts. It covers the feed after ``start`` up to ``position``."""
-
-    def __init__(self, position: int) -> None:
-        self.start = position
-        self.position = position
-        self._changes: deque[AlertChange] = deque()
-        self._characters = 0
-
-    def extend(self, changes: Sequence[AlertChange], position: int) -> None:
-        self._changes.extend(changes)
-        self._characters += sum(len(change.data) for change in changes)
-        self.position = position
-        while len(self._changes) > _TAIL or self._characters > _TAIL_CHARACTERS:
-            oldest = self._changes.popleft()
-            self.start = oldest.position
-            self._characters -= len(oldest.data)
-
-    def after(self, position: int) -> list[AlertChange]:
-        newer = []
-        for change in reversed(self._changes):
-            if change.position <= position:
-                break
-            newer.append(change)
-        return newer[::-1]
-
-
 class Newsroom:
     """Follows the ledger, the cameras and the terminals while at least one stream is open."""
 
-    def __init__(self, ledger: Ledger, video: VideoService | None, inventory: Inventory, clock: Clock) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        video: VideoService | None,
+        inventory: Inventory,
+        clock: Clock,
+        below: Subtree | None = None,
+    ) -> None:
         self._ledger = ledger
-        self._video = video
-        self._inventory = inventory
         self.clock = clock
         self._tail: Tail | None = None
-        self._states: dict[tuple[str, str], State] = {}
+        self._states = States()
+        self._devices = DeviceNews(inventory, video, self._states, self._wake_all, clock)
+        self._below = None if below is None else LowerNodes(below, self._states)
         self._recent: dict[str, int] = {}  # the versions of the newest alerts, as they were told
         self._receipted: dict[str, State] = {}
-        self.revision = 0
         self._seats: dict[asyncio.Event, str] = {}
         self._followers: list[asyncio.Task[None]] = []
+
+    @property
+    def revision(self) -> int:
+        return self._states.revision
 
     @property
     def broken(self) -> bool:
         """A follower has ended, so streams would fall silent: they end instead, and their clients come back."""
         return any(task.done() for task in self._followers)
+
+    def reload_of(self, node: str) -> int:
+        """See ``views.node_json``."""
+        return 0 if self._below is None else self._below.reloads(node)
 
     @asynccontextmanager
     async def seat(self, name: str, wake: asyncio.Event) -> AsyncIterator[None]:
@@ -130,7 +92,7 @@ class Newsroom:
     def states(self, revision: int, receipts_after: int) -> list[State]:
         """States newer than ``revision``; with them alerts whose receipts are newer than that and ``receipts_after``."""
         after = max(revision, receipts_after)
-        newer = [state for state in self._states.values() if state.revision > revision]
+        newer = self._states.after(revision)
         newer += [state for state in self._receipted.values() if state.revision > after]
         return sorted(newer, key=lambda state: state.revision)
 
@@ -150,11 +112,9 @@ class Newsroom:
             return
         self._tail = Tail(newest)
         self._recent = recent
-        self._look_at_cameras()
-        self._look_at_terminals()
-        follow = [self._follow_alerts(self._tail), self._follow_receipts(), self._follow_inventory()]
-        if self._video is not None:
-            follow.append(self._follow_cameras(self._video))
+        follow = [self._follow_alerts(self._tail), self._follow_receipts(), *self._devices.followers()]
+        if self._below is not None:
+            follow.append(self._follow_below(self._below))
         self._followers = [asyncio.create_task(each) for each in follow]
         for task in self._followers:
             task.add_done_callback(self._follower_ended)
@@ -207,79 +167,17 @@ class Newsroom:
             for stored in await self._ledger.read(partial(_newer, versions=dict(self._recent))):
                 alert = stored.alert
                 self._recent[alert.id] = max(stored.version, self._recent.get(alert.id, 0))
-                self.revision += 1
+                self._states.revision += 1
                 data = compact(alert_json(stored))
                 self._receipted[alert.id] = State(self.revision, alert.place.area_code, (), "alert", data)
             self._wake_all()
 
-    async def _follow_cameras(self, video: VideoService) -> None:
-        seen = 0
+    async def _follow_below(self, below: LowerNodes) -> None:
+        below.begin()
         while True:
-            seen = await video.health_changed(seen)
-            self._look_at_cameras()
-
-    async def _follow_inventory(self) -> None:
-        seen, looked_at = self._inventory.changes, self.clock.mono()
-        while True:
-            await asyncio.sleep(_PRESENCE_POLL_S)
-            if self._inventory.changes != seen:
-                seen = self._inventory.changes
-                self._look_at_terminals()
-            if self.clock.mono() - looked_at >= _RELOAD_POLL_S:
-                looked_at = self.clock.mono()
-                self._look_at_cameras()
-                self._look_at_terminals()
-
-    def _look_at_cameras(self) -> None:
-        cameras = self._inventory.cameras()
-        self._forget("camera", {camera.id for camera in cameras})
-        for camera in cameras:
-            health = None if self._video is None else self._video.health(camera.id)
-            self._note(
-                "camera",
-                camera.id,
-                camera.place.area_code,
-                _camera_key(camera, health),
-                partial(camera_json, camera, health),
-            )
-
-    def _look_at_terminals(self) -> None:
-        terminals = self._inventory.terminals()
-        self._forget("terminal", {terminal.id for terminal in terminals})
-        for terminal in terminals:
-            presence = self._inventory.presence(terminal.id)
-            self._note(
-                "terminal",
-                terminal.id,
-                terminal.place.area_code,
-                (terminal, presence.online, presence.last_press),
-                partial(terminal_json, terminal, presence),
-            )
-
-    def _forget(self, event: str, present: set[str]) -> None:
-        for known in [key for key in self._states if key[0] == event and key[1] not in present]:
-            del self._states[known]
-
-    def _note(
-        self,
-        event: str,
-        id_: str,
-        area_code: str | None,
-        key: tuple[object, ...],
-        render: Callable[[], Mapping[str, Any]],
-    ) -> None:
-        known = self._states.get((event, id_))
-        if known is not None and known.key == key:
-            return
-        self.revision += 1
-        self._states[event, id_] = State(self.revision, area_code, key, event, compact(render()))
-        self._wake_all()
-
-
-def _camera_key(camera: Camera, health: CameraHealth | None) -> tuple[object, ...]:
-    if health is None:
-        return (camera, None)
-    return (camera, health.state, health.reason, health.codec, health.width, health.height, health.faults)
+            if below.look():
+                self._wake_all()
+            await asyncio.sleep(_BELOW_POLL_S)
 
 
 def _changes(reader: Reader, after: int) -> tuple[list[AlertChange], int]:
@@ -308,8 +206,3 @@ def _newest(reader: Reader) -> tuple[int, dict[str, int]]:
 def _newer(reader: Reader, versions: Mapping[str, int]) -> list[StoredAlert]:
     found = (reader.alert(alert_id) for alert_id in versions)
     return [stored for stored in found if stored is not None and stored.version > versions[stored.alert.id]]
-
-
-def compact(value: Mapping[str, Any]) -> str:
-    """JSON on one line."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -34,6 +34,12 @@ def problem_response(
     return JSONResponse(body, status, headers={"Cache-Control": "no-store", **(headers or {})}, media_type=MEDIA_TYPE)
 
 
+def sentence(error: Exception) -> str:
+    """What an error says, with a capital and a full stop."""
+    text = str(error)
+    return f"{text[:1].upper()}{text[1:]}" + ("" if text.endswith(".") else ".")
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of ``app`` with a problem."""
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from gateway.errors import ListenFailed, UsageError
 
@@ -19,9 +20,13 @@ _BACKLOG = 512
 _CONNECTIONS = 1000  # below the usual limit of 1,024 open files; one more is told 503
 _KEEP_ALIVE_S = 65  # above the 60 s that reverse proxies keep a connection, so that it is they who close it
 _FIRST_REQUEST_S = 30.0
+_HANDSHAKE_S = 30.0  # of a WebSocket
 _SILENT_OF_ONE = 100  # connections of one address that have asked nothing yet: one host cannot take every place
 _HEADER_BYTES = 64 * 1024
 _GRACE_S = 3.0
+_MESSAGE_BYTES = 4 * 1024 * 1024  # of a WebSocket: an access unit from a lower node
+_UNREADABLE = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_PING_S = 10.0  # a lower node whose path died without a word is found within twice that
 
 
 class Certificate(Protocol):
@@ -37,11 +42,15 @@ class HttpServer:
     """``app`` served on ``host:port``; port 0 takes a free one, which ``port`` tells after ``start``.
 
     Every request's ``scope["state"]["stopping"]`` is an ``asyncio.Event`` that is set when the server begins to stop:
-    a long answer (an event stream) ends itself then, instead of being cancelled when the grace is over.
+    a long answer (an event stream) ends itself then, instead of being cancelled when the grace is over. ``websockets``:
+    whether ``app`` speaks them; else a request to upgrade is answered as any other.
     """
 
-    def __init__(self, app: ASGIApp, host: str, port: int, tls: Certificate | None = None) -> None:
+    def __init__(
+        self, app: ASGIApp, host: str, port: int, tls: Certificate | None = None, *, websockets: bool = False
+    ) -> None:
         self._app = app
+        self._websockets = websockets
         self.host = host
         self.port = port
         self._tls = tls
@@ -62,7 +71,11 @@ class HttpServer:
             self._serve,
             loop="none",
             http=_Connection,
-            ws="none",
+            ws=_Socket if self._websockets else "none",
+            ws_max_size=_MESSAGE_BYTES,
+            ws_ping_interval=_PING_S,
+            ws_ping_timeout=_PING_S,
+            ws_per_message_deflate=False,
             lifespan="off",
             interface="asgi3",
             log_config=None,
@@ -131,7 +144,7 @@ class HttpServer:
             # uvicorn would log each client that hangs past the grace as a failure of the application, with a traceback.
             if not self._stopping.is_set():
                 raise
-            if not begun:
+            if not begun and scope["type"] == "http":
                 await _stopped(send)
 
     async def _listen(self) -> list[socket.socket]:
@@ -192,10 +205,15 @@ class _Connection(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._upgraded = False
         if self._silent_of_this_address() > _SILENT_OF_ONE:
             transport.abort()
             return
         self.loop.call_later(_FIRST_REQUEST_S, self._close_if_silent)
+
+    def handle_websocket_upgrade(self, event: Any) -> None:
+        self._upgraded = True  # the transport is another protocol's now
+        super().handle_websocket_upgrade(event)
 
     def _silent_of_this_address(self) -> int:
         host = self.client[0] if self.client else None
@@ -203,8 +221,28 @@ class _Connection(H11Protocol):
         return sum(one.cycle is None and one.client is not None and one.client[0] == host for one in fellows)
 
     def _close_if_silent(self) -> None:
-        if self.cycle is None and not self.transport.is_closing():
+        if self.cycle is None and not self._upgraded and not self.transport.is_closing():
             self.transport.close()
+
+
+class _Socket(WebSocketsSansIOProtocol):
+    """uvicorn holds a connection for ever whose request to upgrade cannot be read (a long line, many headers, a body), and
+    one whose handshake does not end; whoever has no token could take every place so."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.loop.call_later(_HANDSHAKE_S, self._close_if_unshaken)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self.handshake_initiated and self.conn.handshake_exc is not None and not self.transport.is_closing():
+            self.handshake_complete = True
+            self.transport.write(_UNREADABLE)
+            self.transport.close()
+
+    def _close_if_unshaken(self) -> None:
+        if not self.handshake_complete and not self.transport.is_closing():
+            self.transport.abort()
 
 
 def _bound(family: int, kind: int, proto: int, address: tuple[Any, ...]) -> socket.socket:

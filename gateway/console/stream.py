@@ -7,18 +7,22 @@ resumes.
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Callable
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.console.auth import Caller, concerns, covers
-from gateway.console.newsroom import Newsroom, compact
+from gateway.console.auth import Caller, concerns, covers, may_call
+from gateway.console.newsroom import Newsroom
+from gateway.console.states import compact
+from gateway.console.views import without_callers_phone, without_phone
 from gateway.model import rfc3339
 from gateway.observability import events
 
 PING_S = 10.0  # the contract says 15 at most; consoles call the stream stale after 30
+_WITHOUT_PHONE = {"alert": without_callers_phone, "terminal": without_phone}
 _SEND_S = 30.0  # a client that takes nothing for so long is gone, or hung
 
 
@@ -71,7 +75,7 @@ class EventStream(Response):
             changes, reached = await self._newsroom.changes(position)
             for change in changes:
                 if concerns(self._principal, change.area_code):
-                    await _send(send, encode("alert", change.data, change.position))
+                    await _send(send, encode("alert", self._shown("alert", change.data), change.position))
             if self._newsroom.clock.mono() >= next_ping:
                 if not self._still():
                     return
@@ -83,8 +87,13 @@ class EventStream(Response):
             for state in self._newsroom.states(revision, receipts_after):
                 revision = state.revision
                 if covers(self._principal, state.area_code):
-                    await _send(send, encode(state.event, state.data))
+                    await _send(send, encode(state.event, self._shown(state.event, state.data)))
             await self._sleep(next_ping - self._newsroom.clock.mono())
+
+    def _shown(self, event: str, data: str) -> str:
+        if event not in _WITHOUT_PHONE or may_call(self._principal):
+            return data
+        return compact(_WITHOUT_PHONE[event](json.loads(data)))
 
     async def _sleep(self, seconds: float) -> None:
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from gateway.console.edge import Edge
 from gateway.console.server import HttpServer
 from gateway.errors import ListenFailed, UsageError
 from gateway.observability.exposition import metrics_app
@@ -123,7 +124,7 @@ async def test_an_answer_that_never_ends_is_cut_off_when_the_grace_is_over(servi
         await server.stop(1)
         assert cut.is_set()
         with pytest.raises(aiohttp.ClientError):
-            await asyncio.wait_for(answer, 10)
+            await asyncio.wait_for(answer, 60)
             raise aiohttp.ClientError  # uvicorn answers 500 where nothing was sent yet
 
 
@@ -140,9 +141,9 @@ async def test_a_client_that_hangs_past_the_grace_is_no_failure_of_the_applicati
     server = await serving(patient)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n")
-    await asyncio.wait_for(waiting.wait(), 10)
+    await asyncio.wait_for(waiting.wait(), 60)
     await server.stop(1)
-    said = await asyncio.wait_for(reader.read(), 10)
+    said = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     assert said.startswith(b"HTTP/1.1 200 " if begun else b"HTTP/1.1 503 ")
     assert not [record for record in caplog.records if record.exc_info]
@@ -202,7 +203,7 @@ async def test_a_connection_that_asks_nothing_is_closed(serving, monkeypatch) ->
     server = await serving(hello)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"GET / HTTP/1.1\r\nHost:")
-    assert await asyncio.wait_for(reader.read(), 30) == b""
+    assert await asyncio.wait_for(reader.read(), 60) == b""
     writer.close()
 
 
@@ -210,7 +211,7 @@ async def test_headers_are_bounded(serving) -> None:
     server = await serving(hello)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 200_000)
-    assert (await asyncio.wait_for(reader.readline(), 30)).startswith(b"HTTP/1.1 400")
+    assert (await asyncio.wait_for(reader.readline(), 60)).startswith(b"HTTP/1.1 400")
     writer.close()
 
 
@@ -262,10 +263,113 @@ async def test_one_address_cannot_take_every_place_by_saying_nothing(serving, mo
     for _, writer in silent:
         writer.write(b"GET / HTTP/1.1\r\n")  # and no more
     cut = [reader for reader, _ in silent]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while sum(reader.at_eof() or reader.exception() is not None for reader in cut) < 30:
             await asyncio.sleep(0.02)
     async with aiohttp.ClientSession() as http, http.get(server.url) as answer:
         assert answer.status == 200
     for _, writer in silent:
         writer.close()
+
+
+async def echo(scope, receive, send) -> None:
+    """A WebSocket that says what it hears."""
+    if scope["type"] == "http":
+        await hello(scope, receive, send)
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (message := await receive())["type"] == "websocket.receive":
+        await send({"type": "websocket.send", "bytes": message["bytes"]})
+
+
+@pytest.fixture
+async def sockets(serving):
+    """A listener that speaks WebSocket, and a client."""
+    server = HttpServer(echo, "127.0.0.1", 0, websockets=True)
+    await server.start()
+    serving.started.append((server, asyncio.create_task(server.run())))
+    async with aiohttp.ClientSession() as http:
+        yield server, http
+
+
+async def test_a_websocket_outlives_the_patience_for_first_requests(sockets, monkeypatch) -> None:
+    monkeypatch.setattr("gateway.console.server._FIRST_REQUEST_S", 0.05)
+    server, http = sockets
+    async with http.ws_connect(server.url) as socket:
+        await asyncio.sleep(0.2)
+        await socket.send_bytes(b"still here")
+        assert await socket.receive_bytes(timeout=30) == b"still here"
+
+
+async def test_a_websockets_message_is_bounded(sockets) -> None:
+    server, http = sockets
+    async with http.ws_connect(server.url, max_msg_size=0) as socket:
+        await socket.send_bytes(bytes(4 * 1024 * 1024))
+        assert len(await socket.receive_bytes(timeout=30)) == 4 * 1024 * 1024
+        await socket.send_bytes(bytes(4 * 1024 * 1024 + 1))
+        assert (await socket.receive(timeout=30)).type is aiohttp.WSMsgType.CLOSE
+        assert socket.close_code == 1009
+
+
+@pytest.mark.parametrize(
+    "more",
+    [b"X-Long: " + b"a" * 20_000, b"\r\n".join([b"X-Many: a"] * 300), b"Content-Length: 10"],
+    ids=["a long line", "many headers", "a body"],
+)
+async def test_a_request_to_upgrade_that_cannot_be_read_is_not_held(sockets, more) -> None:
+    server, _ = sockets
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    upgrade = b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13"
+    key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+    writer.write(b"\r\n".join([b"GET /live HTTP/1.1", b"Host: a", upgrade, key, more, b"", b""]))
+    async with asyncio.timeout(60):
+        answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_handshake_that_does_not_end_is_cut_off(serving, monkeypatch) -> None:
+    monkeypatch.setattr("gateway.console.server._HANDSHAKE_S", 0.05)
+
+    async def undecided(scope, receive, send) -> None:
+        assert (await receive())["type"] == "websocket.connect"
+        assert (await receive())["type"] == "websocket.disconnect"
+        await send({"type": "websocket.close"})
+
+    server = HttpServer(undecided, "127.0.0.1", 0, websockets=True)
+    await server.start()
+    serving.started.append((server, asyncio.create_task(server.run())))
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.ClientError):
+            await asyncio.wait_for(http.ws_connect(server.url), 60)
+
+
+async def test_stopping_ends_websockets(sockets) -> None:
+    server, http = sockets
+    async with http.ws_connect(server.url) as socket:
+        stopped = asyncio.create_task(server.stop(3))
+        assert (await socket.receive(timeout=30)).type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+        await stopped
+
+
+async def test_a_listener_without_websockets_answers_an_upgrade_as_any_request(serving) -> None:
+    server = await serving(hello)
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await http.ws_connect(server.url)
+    assert refused.value.status == 200
+
+
+async def test_only_mounts_get_websockets(serving) -> None:
+    server = HttpServer(Edge(echo, [("/cascade/v1", echo)]), "127.0.0.1", 0, websockets=True)
+    await server.start()
+    serving.started.append((server, asyncio.create_task(server.run())))
+    async with aiohttp.ClientSession() as http:
+        async with http.ws_connect(f"{server.url}/cascade/v1/live/x") as socket:
+            await socket.send_bytes(b"a")
+            assert await socket.receive_bytes(timeout=30) == b"a"
+        for path in ("/", "/api/v1/stream", "/cascade/v10/live/x"):
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                await http.ws_connect(server.url + path)
+            assert refused.value.status == 403

@@ -74,11 +74,7 @@ def build(web: Path = HERE, *, force: bool = False) -> Path:
     node = find_node()
     made_from = digest(web)
     with tempfile.TemporaryDirectory(prefix="console-") as folder:
-        copy = Path(folder) / "web"
-        for path in inputs(web):
-            (copy / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(web / path, copy / path)
-        _npm(node, _INSTALL, copy, _INSTALL_DEADLINE)
+        copy = workshop(Path(folder) / "web", web)
         _npm(node, ("run", "build"), copy, _BUILD_DEADLINE)
         made = copy / "dist"
         if not (made / "index.html").is_file():
@@ -86,6 +82,16 @@ def build(web: Path = HERE, *, force: bool = False) -> Path:
         (made / STAMP).write_text(made_from + "\n", encoding="ascii")
         _put_in_place(made, dist)
     return dist
+
+
+def workshop(copy: Path, web: Path = HERE) -> Path:
+    """Copy the pages' sources to ``copy`` and install their compilers there; returns ``copy``. Raises BuildFailed."""
+    node = find_node()
+    for path in inputs(web):
+        (copy / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(web / path, copy / path)
+    _npm(node, _INSTALL, copy, _INSTALL_DEADLINE)
+    return copy
 
 
 def find_node() -> Node:

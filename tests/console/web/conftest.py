@@ -1,6 +1,7 @@
 """The built console in the system's Chromium, before a small peer that speaks the HTTP API as it is documented."""
 
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, Route, sync_playwright
 
 from gateway.console.web.build import build
 
@@ -23,7 +24,7 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 30_000  # ends a hang; measures nothing
+PATIENCE_MS = 90_000  # ends a hang; measures nothing
 # Chromium reports refused requests and blocked sound by itself; tests cause both on purpose
 CHROMIUMS_OWN = ("Failed to load resource", "The AudioContext was not allowed to start")
 DESKTOP = (1366, 768)
@@ -64,6 +65,8 @@ def desk(dist: Path, peer: Callable[[str], ModuleType]) -> Iterator[Any]:
         "place": place,
         "reason": None,
         "faults": [],
+        "masks": [],
+        "consent": None,
         "codec": "h264",
         "width": 704,
         "height": 576,
@@ -131,6 +134,26 @@ def log_in(open_page: Callable[..., Page], desk: Any) -> Callable[..., Page]:
         return page
 
     return logged_in
+
+
+@pytest.fixture
+def hold() -> Callable[[Page, str], Callable[[int], Route]]:
+    """``held = hold(page, pattern)``: requests go no further; ``held(n)`` waits for the n-th and is what answers it."""
+
+    def holding(page: Page, pattern: str) -> Callable[[int], Route]:
+        routes: list[Route] = []
+        page.route(pattern, lambda route: routes.append(route))
+
+        def held(number: int) -> Route:
+            end = time.monotonic() + PATIENCE_MS / 1000
+            while len(routes) < number:
+                assert time.monotonic() < end, f"nobody has asked {number} times for {pattern}"
+                page.locator("body").count()  # lets the browser be heard
+            return routes[number - 1]
+
+        return held
+
+    return holding
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 import { computed, ref } from "vue";
 import { en } from "./en";
+import { knownReason } from "./reasons";
 import { zh, type MessageKey } from "./zh";
 
 export type Language = "zh-CN" | "en";
@@ -23,6 +24,12 @@ export function createI18n() {
     return key in dictionary.value ? dictionary.value[key as MessageKey] : String(value);
   }
 
+  /** Why something could not be had: the gateway's own sentence, where it has no translation. */
+  function reason(sentence: string): string {
+    const found = language.value === "en" ? null : knownReason(sentence);
+    return found === null ? sentence : t(found.key, found.values);
+  }
+
   function use(next: Language): void {
     language.value = next;
     document.documentElement.lang = next;
@@ -34,7 +41,7 @@ export function createI18n() {
   }
 
   document.documentElement.lang = language.value;
-  return { language, t, word, toggle: () => use(language.value === "en" ? "zh-CN" : "en") };
+  return { language, t, word, reason, toggle: () => use(language.value === "en" ? "zh-CN" : "en") };
 }
 
 function stored(): Language {

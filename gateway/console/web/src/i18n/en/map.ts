@@ -1,0 +1,31 @@
+import type { map as zh } from "../zh/map";
+
+/** The map. */
+export const map: Record<keyof typeof zh, string> = {
+  "map.title": "Map",
+  "map.sheet": "Map: arrow keys move it, plus and minus zoom; the list beside it says the same",
+  "map.sheet.pick": "Map: click to choose a place, or move it to the middle with the arrow keys and press Enter",
+  "map.list": "Alerts and devices on the map",
+  "map.tools": "Zoom",
+  "map.nearer": "Zoom in",
+  "map.farther": "Zoom out",
+  "map.all": "Show everything",
+  "map.open": "Open",
+  "map.open.named": "Open {name}",
+  "map.here": "Here",
+  "map.shut": "Close",
+  "map.placeless": "no position",
+  "map.placeless.count": "{count} have no position and stand in the list only.",
+  "map.empty": "There is nothing to show.",
+  "map.grid.m": "Squares of {size} m",
+  "map.grid.km": "Squares of {size} km",
+  "map.failed": "The map did not load; see the list.",
+  "map.tiles.failed": "Some map tiles do not come; positions are right all the same.",
+  "map.layers": "Layers",
+  "map.layer.alerts": "Alerts",
+  "map.layer.cameras": "Cameras",
+  "map.layer.terminals": "Terminals",
+  "map.layer.areas": "Lower nodes",
+  "map.filter": "Search name, id, address",
+  "map.faults": "Faults only",
+};

@@ -1,0 +1,30 @@
+import type { screen as zh } from "../zh/screen";
+
+/** The large screen and the themes. */
+export const screen: Record<keyof typeof zh, string> = {
+  "screen.open": "Open alerts",
+  "screen.waiting": "{count} new",
+  "screen.calm": "No open alerts",
+  "screen.more": "{count} more",
+  "screen.newest": "Newest call for help",
+  "screen.no_pictures": "No pictures yet",
+  "screen.leave": "Leave",
+  "screen.figures": "Figures and states",
+  "screen.figures.failed": "The figures cannot be had just now; they are asked for again.",
+  "screen.hours": "Alerts in the last 24 hours",
+  "screen.hours.spoken": "{total} alerts in the last 24 hours, {most} in the busiest hour",
+  "screen.hours.severe": "Severity 1",
+  "screen.hours.others": "Others",
+  "screen.hours.most": "most: {most} an hour",
+  "screen.response": "Response today",
+  "screen.stage": "Step",
+  "screen.stage.acknowledge": "Acknowledged",
+  "screen.stage.dispatch": "Dispatched",
+  "screen.limit": "Limit",
+  "screen.late": "Late",
+  "screen.over": "over",
+  "screen.today": "Today: {alerts} alerts, {closed} closed, {false_alarms} false.",
+  "screen.incomplete": "There were too many; only the latest are counted.",
+  "screen.cameras": "Cameras ({count})",
+  "screen.nodes": "Nodes",
+};

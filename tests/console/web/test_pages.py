@@ -10,12 +10,12 @@ from playwright.sync_api import Page, expect
 DESKTOP = (1366, 768)
 PHONE = (390, 844)
 SMALLEST_TARGET = 24  # CSS pixels, WCAG 2.2 §2.5.8
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=90_000)
 
 TOO_SMALL = """(least) => [...document.querySelectorAll("button, a, input, textarea")]
   .filter((one) => one.offsetParent !== null && !one.classList.contains("skip"))
-  .filter((one) => one.type !== "radio")  // its label is the target
-  .map((one) => [one.textContent.trim() || one.id, one.getBoundingClientRect()])
+  .map((one) => [one, ["radio", "checkbox"].includes(one.type) ? one.closest("label") ?? one : one])  // its label is the target
+  .map(([one, target]) => [one.textContent.trim() || one.id, target.getBoundingClientRect()])
   .filter(([, box]) => box.width < least || box.height < least)
   .map(([words, box]) => `${words} ${box.width}×${box.height}`)"""
 
@@ -41,12 +41,22 @@ def test_one_click_changes_the_language_and_it_stays(log_in: Callable[..., Page]
             assert re.search(r"[\u4e00-\u9fff]", text) is None, text
 
 
+def test_a_camera_with_a_fault_stands_before_the_sound_ones(log_in: Callable[..., Page], desk: Any) -> None:
+    desk.cameras.append({**desk.cameras[0], "id": "cam-z", "faults": ["frozen"]})
+    page = log_in()
+    page.get_by_role("link", name="摄像头").click()
+    expect(page.locator("[data-device=cam-z] [data-fault=frozen]")).to_have_text("画面冻结")
+    shown = page.locator("[data-device]").evaluate_all("rows => rows.map(row => row.dataset.device)")
+    assert shown == ["cam-b", "cam-z", "cam-a"]
+
+
 def test_cameras_show_state_and_reason_and_follow_the_stream(log_in: Callable[..., Page], desk: Any) -> None:
     page = log_in()
     page.get_by_role("link", name="摄像头").click()
     refused = page.locator("[data-device=cam-b]")
-    expect(refused).to_contain_text("认证失败")
+    expect(refused).to_contain_text("登录被拒")
     expect(refused).to_contain_text("the camera refused the password; correct it, then reload")
+    expect(refused).to_contain_text("为避免账号被锁，网关不再登录")
     expect(page.locator("[data-device]").first).to_have_attribute("data-device", "cam-b")  # faults first
     desk.say("camera", {**desk.cameras[0], "state": "offline", "reason": "no keyframe for 10 s"})
     expect(page.locator("[data-device=cam-a]")).to_contain_text("no keyframe for 10 s")
@@ -55,6 +65,18 @@ def test_cameras_show_state_and_reason_and_follow_the_stream(log_in: Callable[..
     page.locator("[data-filter=auth_failed]").click()
     page.get_by_role("searchbox").fill("十字口")
     expect(page.locator("[data-device]")).to_have_count(0)
+
+
+def test_a_cameras_faults_are_named_in_the_readers_language(log_in: Callable[..., Page], desk: Any) -> None:
+    desk.cameras[0]["faults"] = ["frozen", "of_a_newer_node"]
+    page = log_in()
+    page.get_by_role("link", name="摄像头").click()
+    camera = page.locator("[data-device=cam-a]")
+    expect(camera.locator("[data-fault=frozen]")).to_have_text("画面冻结")
+    expect(camera.locator("[data-fault=of_a_newer_node]")).to_have_text("of_a_newer_node")
+    page.get_by_test_id("language").click()
+    expect(camera.locator("[data-fault=frozen]")).to_have_text("Frozen picture")
+    expect(page.locator("[data-device=cam-b]")).to_contain_text("So as not to lock the account")
 
 
 def test_terminals_show_the_household_and_follow_the_stream(log_in: Callable[..., Page], desk: Any) -> None:
@@ -89,6 +111,9 @@ def test_nothing_is_too_small_or_too_wide(size: tuple[int, int], log_in: Callabl
     expect(page.get_by_test_id("closing")).to_be_visible()
     manners()
     for name in ("摄像头", "终端"):
+        if size == PHONE and name == "终端":
+            page.get_by_test_id("more").get_by_role("button").click()
+            manners()
         page.get_by_role("link", name=name).click()
         expect(page.locator("[data-device]").first).to_be_visible()
         manners()

@@ -51,6 +51,20 @@ export function age(text: string, now: number): Age {
   return { unit: "days", count: Math.floor(seconds / 86_400) };
 }
 
+/** How far a clock is off, in the largest unit that says enough. */
+export function span(seconds: number): Age {
+  const size = Math.abs(seconds);
+  if (size < 100) return { unit: "seconds", count: Math.round(size) };
+  if (size < 6000) return { unit: "minutes", count: Math.round(size / 60) };
+  if (size < 172_800) return { unit: "hours", count: Math.round(size / 3600) };
+  return { unit: "days", count: Math.round(size / 86_400) };
+}
+
+/** The value of an `<input type="datetime-local">`, in the browser's own time zone. */
+export function localInput(at: Date): string {
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}T${two(at.getHours())}:${two(at.getMinutes())}`;
+}
+
 function parse(text: string | null): Date | null {
   if (text === null) return null;
   const at = new Date(text);

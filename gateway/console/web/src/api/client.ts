@@ -1,109 +1,27 @@
-import type {
-  ActionRequest, Alert, Camera, Node, Page, Session, Terminal, Workflow,
-} from "./types";
+import { alertCalls } from "./alerts";
+import { deliveryCalls } from "./deliveries";
+import { deviceCalls } from "./devices";
+import { diagnosisCalls } from "./diagnosis";
+import { figureCalls } from "./figures";
+import { handoverCalls } from "./handovers";
+import { liveCalls } from "./live";
+import { maintenanceCalls } from "./maintenance";
+import { mapCalls } from "./map";
+import { preferenceCalls } from "./preferences";
+import { recordCalls } from "./record";
+import { reportCalls } from "./reports";
+import { registerCalls } from "./registers";
+import { createCalls, type ClientEvents } from "./request";
+import { retentionCalls } from "./retention";
+import { sessionCalls } from "./session";
 
-const BASE = "/api/v1";
-const DEADLINE_MS = 15_000;
-/** 20 pages of 500: more than a county has; a guard against a server that never ends its list. */
-const MAX_PAGES = 20;
-
-/** RFC 9457 problem, or its likeness where the network failed (`status` 0). */
-export class Problem extends Error {
-  readonly status: number;
-  readonly workflow: Workflow | null;
-  readonly retryAfter: number | null;
-
-  constructor(status: number, sentence: string, workflow: Workflow | null = null, retryAfter: number | null = null) {
-    super(sentence);
-    this.name = "Problem";
-    this.status = status;
-    this.workflow = workflow;
-    this.retryAfter = retryAfter;
-  }
-}
-
-export interface ClientEvents {
-  /** The session has ended or was taken away. */
-  onUnauthorised: () => void;
-  /** The server's idea of now, from the Date header (whole seconds). */
-  onServerTime: (at: number) => void;
-}
-
+export { Problem, randomKey } from "./request";
 export type Client = ReturnType<typeof createClient>;
 
+/** Everything the pages ask the service, one file for each room of the console. */
 export function createClient(events: ClientEvents) {
-  async function request<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
-    const controller = new AbortController();
-    const timer = setTimeout(() => controller.abort(), DEADLINE_MS);
-    try {
-      const response = await fetch(BASE + path, {
-        method,
-        credentials: "same-origin",
-        cache: "no-store",
-        signal: controller.signal,
-        headers: { Accept: "application/json", ...(body === undefined ? {} : { "Content-Type": "application/json" }), ...headers },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      const date = Date.parse(response.headers.get("Date") ?? "");
-      if (!Number.isNaN(date)) events.onServerTime(date);
-      if (!response.ok) throw await problemOf(response);
-      return (response.status === 204 ? undefined : await response.json()) as T;
-    } catch (error) {
-      if (error instanceof Problem) {
-        if (error.status === 401 && path !== "/session") events.onUnauthorised();
-        throw error;
-      }
-      throw new Problem(0, controller.signal.aborted ? "timeout" : "network");
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  async function all<T>(path: string): Promise<T[]> {
-    const items: T[] = [];
-    let cursor: string | null = null;
-    for (let page = 0; page < MAX_PAGES; page += 1) {
-      const answer: Page<T> = await request("GET", path + query({ limit: "500", cursor }));
-      items.push(...answer.items);
-      cursor = answer.next;
-      if (cursor === null) break;
-    }
-    return items;
-  }
-
+  const calls = createCalls(events);
   return {
-    session: () => request<Session>("GET", "/session"),
-    login: (username: string, password: string) => request<Session>("POST", "/session", { username, password }),
-    logout: () => request<void>("DELETE", "/session"),
-    alerts: (filter: Record<string, string | null>) => request<Page<Alert>>("GET", "/alerts" + query(filter)),
-    alert: (id: string) => request<Alert>("GET", `/alerts/${encodeURIComponent(id)}`),
-    act: (id: string, action: ActionRequest, key: string) =>
-      request<Alert>("POST", `/alerts/${encodeURIComponent(id)}/actions`, action, { "Idempotency-Key": key }),
-    cameras: () => all<Camera>("/cameras"),
-    terminals: () => all<Terminal>("/terminals"),
-    nodes: () => all<Node>("/nodes"),
-    streamUrl: (lastEventId: string | null) => BASE + "/stream" + query({ last_event_id: lastEventId }),
+    ...sessionCalls(calls), ...alertCalls(calls), ...deviceCalls(calls), ...diagnosisCalls(calls), ...deliveryCalls(calls), ...figureCalls(calls), ...handoverCalls(calls), ...liveCalls(calls), ...maintenanceCalls(calls), ...mapCalls(calls), ...preferenceCalls(calls), ...recordCalls(calls), ...registerCalls(calls), ...reportCalls(calls), ...retentionCalls(calls),
   };
-}
-
-function query(values: Record<string, string | null>): string {
-  const parts = new URLSearchParams();
-  for (const [name, value] of Object.entries(values)) if (value !== null && value !== "") parts.set(name, value);
-  const text = parts.toString();
-  return text === "" ? "" : "?" + text;
-}
-
-async function problemOf(response: Response): Promise<Problem> {
-  const retryAfter = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
-  const body: unknown = await response.json().catch(() => null); // a proxy's HTML page is no problem document
-  const fields = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
-  const sentence = [fields.detail, fields.title].find((text): text is string => typeof text === "string" && text !== "");
-  const workflow = typeof fields.workflow === "string" ? (fields.workflow as Workflow) : null;
-  return new Problem(response.status, sentence ?? `HTTP ${response.status}`, workflow, Number.isNaN(retryAfter) ? null : retryAfter);
-}
-
-/** 128 random bits; `crypto.randomUUID` is missing on plain http outside localhost. */
-export function randomKey(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

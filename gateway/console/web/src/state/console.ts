@@ -1,12 +1,21 @@
-import { computed, inject, onScopeDispose, provide, ref, watch, type InjectionKey } from "vue";
+import { computed, inject, onScopeDispose, provide, ref, type InjectionKey } from "vue";
 import { createClient, Problem } from "../api/client";
-import type { Alert, Camera, Node, Session, Terminal } from "../api/types";
+import type { Camera, Session, Terminal } from "../api/types";
 import { createI18n } from "../i18n";
 import { createAlerts } from "./alerts";
 import { createClock } from "./clock";
 import { createDevices } from "./devices";
+import { createDuty } from "./duty";
+import { createFlood } from "./flood";
+import { createLiveDesk } from "./gate";
+import { createKeys } from "./keys";
+import { createNodes } from "./nodes";
+import { createSettings } from "./settings";
+import { createPreferences } from "./preferences";
 import { createSound } from "./sound";
 import { createStream } from "./stream";
+import { createTasks } from "./tasks";
+import { createTheme } from "./theme";
 
 /** While the stream is silent the list is fetched instead; what could not be loaded is asked for again as often. */
 const RELOAD_MS = 10_000;
@@ -29,39 +38,38 @@ export function useConsole(): Console {
 /** The composition root of the page: the session, and what lives while it lasts. */
 function createConsole() {
   const i18n = createI18n();
+  const theme = createTheme();
   const clock = createClock();
   const session = ref<Session | null>(null);
   const checked = ref(false);
   const ended = ref(false);
-  const node = ref<Node | null>(null);
-  const announcement = ref("");
 
   const client = createClient({ onUnauthorised: () => leave(true), onServerTime: clock.serverSays });
+  const preferences = createPreferences(client);
   const sound = createSound();
-  const alerts = createAlerts(client, announce);
-  const cameras = createDevices<Camera>(client.cameras);
-  const terminals = createDevices<Terminal>(client.terminals);
+  const flood = createFlood();
+  const duty = createDuty({ i18n, sound, flood, preferences });
+  const alerts = createAlerts(client, duty.announce, () => clock.now.value, () => session.value?.user ?? "");
+  duty.follow(alerts);
+  const cameras = createDevices<Camera>((node) => client.cameras(node));
+  const terminals = createDevices<Terminal>((node) => client.terminals(node));
+  const nodes = createNodes(client.nodes, (node) => {
+    if (cameras.loaded.value) void cameras.reloadNode(node);
+    if (terminals.loaded.value) void terminals.reloadNode(node);
+  });
+  const tasks = createTasks(client);
+  const live = createLiveDesk();
+  const keys = createKeys(() => preferences.items.value["keys.off"] === true);
+  const settings = createSettings(client);
   const stream = createStream({
     url: client.streamUrl,
     onAlerts: alerts.take,
     onCameras: cameras.take,
     onTerminals: terminals.take,
+    onNodes: nodes.take,
     onOpen: () => void alerts.reload(),
     onRefused: () => void check(),
   });
-
-  function announce(fresh: Alert[]): void {
-    const [first] = fresh;
-    if (first === undefined) return;
-    announcement.value = fresh.length > 1
-      ? i18n.t("alerts.announce.many", { count: fresh.length })
-      : i18n.t("alerts.announce", {
-          severity: i18n.word("severity", first.severity),
-          kind: i18n.word("kind", first.kind),
-          who: first.source.name ?? first.source.id,
-          where: first.place.address ?? i18n.t("detail.where.none"),
-        });
-  }
 
   function enter(who: Session): void {
     session.value = who;
@@ -70,10 +78,10 @@ function createConsole() {
     void alerts.reload();
     void cameras.reload();
     void terminals.reload();
-    client.nodes().then(
-      (nodes) => { node.value = nodes[0] ?? null; },
-      () => { node.value = null; }, // only the name in the header; the lists show the same failure in words
-    );
+    void nodes.reload();
+    void tasks.reload();
+    void preferences.reload();
+    void settings.reload();
   }
 
   function leave(byServer: boolean): void {
@@ -83,8 +91,12 @@ function createConsole() {
     alerts.clear();
     cameras.clear();
     terminals.clear();
-    sound.hear([]);
-    announcement.value = "";
+    nodes.clear();
+    tasks.clear();
+    live.clear();
+    preferences.clear();
+    settings.clear();
+    duty.clear();
   }
 
   /** Is there a session? A server that cannot be reached just now does not end one. */
@@ -99,20 +111,21 @@ function createConsole() {
     }
   }
 
-  watch(
-    () => alerts.unacknowledged.value.filter((alert) => alert.severity === 1).map((alert) => alert.id),
-    (ids) => sound.hear(ids),
-  );
   const poll = window.setInterval(() => {
     if (session.value === null) return;
     if (stream.stale.value || alerts.failure.value !== null || !alerts.loaded.value) void alerts.reload();
+    void tasks.reload();
+    if (!settings.loaded.value) void settings.reload();
+    if (!preferences.loaded.value) void preferences.reload();
     for (const devices of [cameras, terminals]) if (!devices.loaded.value) void devices.reload();
   }, RELOAD_MS);
   onScopeDispose(() => clearInterval(poll));
 
   return {
-    i18n, clock, session, checked, ended, node, announcement, client, sound, alerts, cameras, terminals, stream, check,
+    i18n, theme, clock, session, checked, ended, node: nodes.own, nodes, announcement: duty.announcement, client, sound, flood, duty, alerts, cameras, terminals, tasks, live, preferences, keys, settings, stream, check,
     canAct: computed(() => session.value?.role === "operator" || session.value?.role === "admin"),
+    canConfigure: computed(() => session.value?.role === "maintainer" || session.value?.role === "admin"),
+    canAudit: computed(() => session.value?.role === "maintainer" || session.value?.role === "admin"),
     async login(username: string, password: string): Promise<void> {
       enter(await client.login(username, password));
     },
@@ -127,11 +140,14 @@ function createConsole() {
       }
       leave(false);
     },
-    /** The client's own failures have keys instead of sentences. */
+    /** The client's own failures have keys instead of sentences; the gateway's are English, and told in the reader's language where
+     * they are known. */
     sentence(message: string): string {
       if (message === "timeout") return i18n.t("problem.timeout");
       if (message === "network") return i18n.t("problem.network");
-      return message;
+      const status = /^status (\d{3})$/.exec(message)?.[1];
+      if (status !== undefined) return i18n.t(status === "404" ? "problem.not_there" : status === "413" ? "problem.too_big" : Number(status) >= 500 ? "problem.server" : "problem.refused", { status });
+      return i18n.reason(message);
     },
   };
 }

@@ -1,15 +1,22 @@
 import { onScopeDispose, ref } from "vue";
 
-export type Route = { page: "alerts"; alert: string | null } | { page: "cameras" } | { page: "terminals" };
+const PAGES = ["alerts", "wall", "map", "tasks", "nodes", "cameras", "terminals", "deliveries", "audit", "handover", "users", "figures", "upkeep", "screen", "report"] as const;
+export type PageName = (typeof PAGES)[number];
+/** `id`: what of the page is open, e.g. an alert's id. */
+export type Route = { page: PageName; id: string | null };
 
 export function parseRoute(hash: string): Route {
   const [page, id] = hash.replace(/^#\/?/, "").split("/");
-  if (page === "cameras" || page === "terminals") return { page };
-  return { page: "alerts", alert: id === undefined || id === "" ? null : safeDecode(id) };
+  const known = PAGES.find((name) => name === page) ?? "alerts";
+  return { page: known, id: id === undefined || id === "" ? null : safeDecode(id) };
+}
+
+export function hrefTo(page: PageName, id: string | null = null): string {
+  return id === null ? `#/${page}` : `#/${page}/${encodeURIComponent(id)}`;
 }
 
 export function alertHref(id: string): string {
-  return `#/alerts/${encodeURIComponent(id)}`;
+  return hrefTo("alerts", id);
 }
 
 export function useRoute() {

@@ -1,5 +1,5 @@
 import { computed, onScopeDispose, ref } from "vue";
-import type { Alert, Camera, Terminal } from "../api/types";
+import type { Alert, Camera, Node, Terminal } from "../api/types";
 
 /** The server pings at least every 15 s: two missed ones are silence, a third is a dead connection. */
 export const STALE_AFTER_MS = 30_000;
@@ -12,6 +12,7 @@ export interface StreamEvents {
   onAlerts: (alerts: Alert[]) => void;
   onCameras: (cameras: Camera[]) => void;
   onTerminals: (terminals: Terminal[]) => void;
+  onNodes: (nodes: Node[]) => void;
   /** A connection stands: reload what is shown, events may have been missed. */
   onOpen: () => void;
   /** The server refused the stream: is the session still good? */
@@ -27,26 +28,31 @@ export function createStream(events: StreamEvents) {
   let source: EventSource | null = null;
   let lastEventId: string | null = null;
   let lastHeard = performance.now();
+  /** A computer that slept: its monotonic clock stood still meanwhile, the wall clock did not. */
+  let lastHeardAt = Date.now();
   let attempt = 0;
   let retry: number | undefined;
   let flush: number | undefined;
   let running = false;
-  const waiting = { alert: [] as Alert[], camera: [] as Camera[], terminal: [] as Terminal[] };
+  const waiting = { alert: [] as Alert[], camera: [] as Camera[], terminal: [] as Terminal[], node: [] as Node[] };
 
   function heard(): void {
     lastHeard = performance.now();
+    lastHeardAt = Date.now();
     silentMs.value = 0;
   }
 
   function deliver(): void {
     flush = undefined;
-    const { alert, camera, terminal } = waiting;
+    const { alert, camera, terminal, node } = waiting;
     waiting.alert = [];
     waiting.camera = [];
     waiting.terminal = [];
+    waiting.node = [];
     if (alert.length > 0) events.onAlerts(alert);
     if (camera.length > 0) events.onCameras(camera);
     if (terminal.length > 0) events.onTerminals(terminal);
+    if (node.length > 0) events.onNodes(node);
   }
 
   function note(event: MessageEvent<string>): void {
@@ -72,7 +78,7 @@ export function createStream(events: StreamEvents) {
       heard();
       events.onOpen();
     });
-    for (const name of ["alert", "camera", "terminal"] as const) {
+    for (const name of ["alert", "camera", "terminal", "node"] as const) {
       mine.addEventListener(name, (event) => take(name, event as MessageEvent<string>));
     }
     mine.addEventListener("ping", (event) => note(event as MessageEvent<string>));
@@ -96,10 +102,11 @@ export function createStream(events: StreamEvents) {
 
   function watch(): void {
     if (!running) return;
-    silentMs.value = performance.now() - lastHeard;
+    silentMs.value = Math.max(performance.now() - lastHeard, Date.now() - lastHeardAt);
     if (silentMs.value < REOPEN_AFTER_MS || source === null || retry !== undefined) return;
     // A connection that is open and dead (a pulled cable) is noticed by nobody else.
     lastHeard = performance.now() - STALE_AFTER_MS;
+    lastHeardAt = Date.now() - STALE_AFTER_MS;
     connected.value = false;
     source.close();
     source = null;
@@ -122,6 +129,7 @@ export function createStream(events: StreamEvents) {
     waiting.alert = [];
     waiting.camera = [];
     waiting.terminal = [];
+    waiting.node = [];
   }
 
   onScopeDispose(() => {

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 DESKTOP = (1366, 768)
 PHONE = (390, 844)
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=90_000)
 
 
 def row(page: Page, alert: dict[str, Any]) -> Any:
@@ -36,7 +36,7 @@ def test_a_press_appears_on_top_and_is_announced(size: tuple[int, int], log_in: 
     older = desk.press("张伟")
     page = log_in(size)
     expect(row(page, older)).to_be_visible()
-    expect(page).to_have_title("(1) 竹阳街道综治中心")
+    expect(page).to_have_title("(1) 警情 · 竹阳街道综治中心")
 
     newer = desk.press("李秀英", count=3)
     desk.say("alert", newer)
@@ -49,7 +49,7 @@ def test_a_press_appears_on_top_and_is_announced(size: tuple[int, int], log_in: 
     expect(announced).to_have_attribute("aria-live", "assertive")
     expect(announced).to_have_text("新警情：一级 紧急求助，李秀英，竹阳街道东风村三组 2 号")
     expect(page.get_by_test_id("waiting")).to_have_text("2")
-    expect(page).to_have_title("(2) 竹阳街道综治中心")
+    expect(page).to_have_title("(2) 警情 · 竹阳街道综治中心")
 
 
 def test_a_drill_is_marked_and_does_not_count_as_waiting(log_in: Callable[..., Page], desk: Any) -> None:
@@ -71,7 +71,7 @@ def test_the_detail_says_who_where_and_how_far_the_receipts_are(log_in: Callable
     )
     detail = opened(log_in(), alert)
     expect(detail.get_by_role("link", name="拨打 13800138001")).to_have_attribute("href", "tel:13800138001")
-    for words in ("李秀英", "竹阳街道东风村三组 1 号", "家里冒烟了", "迟到的报警", "终端 tv-0001"):
+    for words in ("李秀英", "竹阳街道东风村三组 1 号", "家里冒烟了", "延迟送达的报警", "终端 tv-0001"):
         expect(detail).to_contain_text(words)
     receipts = detail.get_by_test_id("receipts")
     expect(receipts).to_contain_text("本级已收到")
@@ -146,7 +146,8 @@ def test_an_alert_is_handled_to_its_closing_and_reopened(
     expect(workflow).to_have_text("已接警")
     expect(detail.get_by_test_id("receipts")).to_contain_text("已接警")
     detail.get_by_test_id("comment").fill("已通知网格员刘洋")
-    detail.get_by_role("button", name="派遣").click()
+    detail.get_by_role("button", name="派遣", exact=True).click()
+    detail.get_by_role("button", name="确认派遣").click()
     expect(workflow).to_have_text("已派遣")
     expect(detail.get_by_test_id("comment")).to_have_value("")
     expect(detail.get_by_test_id("timeline")).to_contain_text("已通知网格员刘洋")
@@ -156,8 +157,8 @@ def test_an_alert_is_handled_to_its_closing_and_reopened(
     detail.get_by_role("button", name="办结").click()
     detail.get_by_role("button", name="确认办结").click()
     expect(detail.get_by_test_id("action-problem")).to_have_text("请选择结论。")
-    detail.get_by_label("误报").check()
-    detail.get_by_test_id("closing").get_by_label("说明").fill("遥控器误触")
+    detail.get_by_label("重复").check()
+    detail.get_by_test_id("closing").get_by_label("说明").fill("家里人也按了")
     detail.get_by_role("button", name="确认办结").click()
     expect(workflow).to_have_text("已办结")
     expect(row(page, alert)).to_have_count(0)
@@ -165,7 +166,7 @@ def test_an_alert_is_handled_to_its_closing_and_reopened(
         {"action": "acknowledge"},
         {"action": "dispatch", "comment": "已通知网格员刘洋"},
         {"action": "arrive"},
-        {"action": "close", "comment": "遥控器误触", "disposition": "false_alarm"},
+        {"action": "close", "comment": "家里人也按了", "disposition": "duplicate"},
     ]
 
     detail.get_by_role("button", name="重新打开").click()
@@ -194,7 +195,7 @@ def test_a_step_that_somebody_else_has_taken_shows_the_present_state(log_in: Cal
     expect(told).to_contain_text("The alert is acknowledged; acknowledge is not allowed.")
     expect(told).to_contain_text("当前状态：已接警。")
     expect(detail.get_by_test_id("workflow")).to_have_text("已接警")
-    expect(detail.get_by_role("button", name="派遣")).to_be_visible()
+    expect(detail.get_by_role("button", name="派遣", exact=True)).to_be_visible()
     expect(detail.get_by_test_id("timeline")).to_contain_text("liuyang")
 
 

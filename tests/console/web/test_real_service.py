@@ -14,7 +14,7 @@ from gateway.console.server import HttpServer
 from gateway.model import Level
 from gateway.supervision.clock import SystemClock
 
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=90_000)
 
 
 class Here:
@@ -88,6 +88,7 @@ async def test_an_operator_takes_a_press_from_the_stream_to_its_closing(
         await expect(page.locator("[data-device=cam-street]")).to_contain_text("十字口东")
         await page.get_by_role("link", name="终端").click()
         await expect(page.locator("[data-device=tv-0001]")).to_contain_text("王家")
+        await page.get_by_test_id("user-menu").get_by_role("button").first.click()
         await page.get_by_role("button", name="退出").click()
         await expect(page.get_by_label("密码")).to_be_visible()
         await browser.close()

@@ -6,7 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-expect.set_options(timeout=30_000)
+expect.set_options(timeout=90_000)
 
 COUNT_TONES = """() => {
   window.tones = 0;
@@ -76,14 +76,17 @@ def test_a_session_that_ends_leads_back_to_the_log_in(log_in: Callable[..., Page
 
 def test_logging_out_ends_the_session(log_in: Callable[..., Page], desk: Any) -> None:
     page = log_in()
+    page.get_by_role("button", name="用户 wangfang").click()
     page.get_by_role("button", name="退出").click()
     expect(page.get_by_label("密码")).to_be_visible()
+    expect(page.get_by_label("用户名")).to_be_focused()
     assert desk.logged_in is False
 
 
 def test_a_log_out_that_failed_is_not_shown_as_done(log_in: Callable[..., Page], desk: Any) -> None:
     page = log_in()
     desk.refuse_log_out = True
+    page.get_by_role("button", name="用户 wangfang").click()
     page.get_by_role("button", name="退出").click()
     expect(page.get_by_test_id("failure")).to_have_text("The accounts cannot be used just now.")
     expect(page.get_by_test_id("alerts")).to_be_visible()
@@ -105,25 +108,25 @@ def test_a_storm_stays_usable(log_in: Callable[..., Page], desk: Any) -> None:
     for number in range(300):
         desk.say("alert", desk.press(f"户 {number}", ago=timedelta(seconds=300 - number)))
     expect(page.get_by_test_id("open-count")).to_have_text("300")
-    expect(page.get_by_test_id("alerts").locator("a")).to_have_count(100)
-    page.get_by_role("button", name="还有 200 条，点击显示").click()
-    expect(page.get_by_test_id("alerts").locator("a")).to_have_count(200)
+    expect(page.get_by_test_id("flood")).to_be_visible()
     expect(page.get_by_test_id("alerts").locator("a").first).to_contain_text("户 299")
+    assert page.get_by_test_id("alerts").locator("a").count() < 40
 
 
 def test_the_history_is_paged_and_searched(log_in: Callable[..., Page], desk: Any) -> None:
-    for number in range(60):
-        desk.press(f"户 {number}", workflow="closed", disposition="real", ago=timedelta(minutes=60 - number))
+    for number in range(150):
+        desk.press(f"户 {number}", workflow="closed", disposition="real", ago=timedelta(minutes=150 - number))
     page = log_in()
     expect(page.get_by_text("没有待处理的警情。")).to_be_visible()
     page.get_by_role("button", name="已办结").click()
     rows = page.get_by_test_id("alerts").locator("a")
-    expect(rows).to_have_count(50)
-    page.get_by_role("button", name="加载更多").click()
-    expect(rows).to_have_count(60)
+    expect(rows.first).to_contain_text("户 149")
+    page.keyboard.press("End")  # of what is there; the rest comes by itself
+    expect(page.locator("[aria-setsize='150']").first).to_be_visible()
+    page.keyboard.press("End")
+    expect(page.locator("[aria-posinset='150']")).to_contain_text("户 0")
     page.get_by_role("searchbox").fill("户 41")
-    expect(rows).to_have_count(1)
-    expect(rows).to_contain_text("户 41")
+    expect(page.locator("[aria-setsize='1']")).to_contain_text("户 41")
 
 
 def test_an_older_word_never_overwrites_a_newer_one(log_in: Callable[..., Page], desk: Any) -> None:
@@ -150,7 +153,7 @@ def test_on_duty_sounds_for_a_press_until_it_is_acknowledged(log_in: Callable[..
     page.wait_for_function("() => window.tones === 1")  # the proof that it can be heard
 
     desk.say("alert", desk.press("陈建国", status="drill"))
-    desk.say("alert", desk.press("十字口东", severity=3, kind="tamper"))
+    desk.say("alert", desk.press("十字口东", severity=4, kind="motion"))
     expect(page.get_by_test_id("open-count")).to_have_text("2")
     silence = page.get_by_role("button", name="静音当前警情")
     expect(silence).to_have_count(0)

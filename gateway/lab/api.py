@@ -24,13 +24,14 @@ class _UnixConnection(http.client.HTTPConnection):
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """``host:port`` (or ``unix``, a socket's path); ``cookie`` is the session's, once logged in."""
+    """``host:port`` (or ``unix``, a socket's path); ``cookie`` is the session's, once logged in; ``token``: a bearer token."""
 
     host: str = "127.0.0.1"
     port: int = 0
     cookie: str | None = field(default=None, repr=False)
     unix: Path | None = None
     timeout: float = 10.0
+    token: str | None = field(default=None, repr=False)
 
     async def status(self, path: str) -> int | None:
         """The status of a GET, or None while nobody answers."""
@@ -45,6 +46,14 @@ class Api:
         _, _, cookie = await self._answered("POST", "/api/v1/session", login)
         return replace(self, cookie=cookie.partition(";")[0])
 
+    async def text(self, path: str) -> str:
+        """The answer as text. Raises RunningError for anything but 2xx."""
+        return (await self.content(path)).decode()
+
+    async def content(self, path: str) -> bytes:
+        """The answer's bytes. Raises RunningError for anything but 2xx."""
+        return (await self._answered("GET", path, None))[1]
+
     async def get(self, path: str) -> Any:
         return await self.call("GET", path)
 
@@ -53,9 +62,15 @@ class Api:
         _, content, _ = await self._answered(method, path, body)
         return json.loads(content) if content else None
 
-    async def _answered(self, method: str, path: str, body: Any) -> tuple[int, bytes, str]:
+    async def send(self, path: str, content: bytes, content_type: str) -> bytes:
+        """POST these very bytes; the answer's. Raises RunningError for anything but 2xx."""
+        return (await self._answered("POST", path, content, content_type))[1]
+
+    async def _answered(
+        self, method: str, path: str, body: Any, content_type: str = "application/json"
+    ) -> tuple[int, bytes, str]:
         try:
-            status, content, cookie = await asyncio.to_thread(self._request, method, path, body)
+            status, content, cookie = await asyncio.to_thread(self._request, method, path, body, content_type)
         except (OSError, http.client.HTTPException) as error:
             raise RunningError(f"{method} {path}: no answer: {error}") from error
         if not 200 <= status < 300:
@@ -73,15 +88,19 @@ class Api:
                 return items
             cursor = f"&cursor={page['next']}"
 
-    def _request(self, method: str, path: str, body: Any) -> tuple[int, bytes, str]:
-        """Status, content and the cookie set, if any."""
+    def _request(
+        self, method: str, path: str, body: Any, content_type: str = "application/json"
+    ) -> tuple[int, bytes, str]:
+        """Status, content and the cookie set, if any. ``body``: bytes as they are, anything else as JSON."""
         headers = {"Accept": "application/json"}
         if self.cookie is not None:
             headers["Cookie"] = self.cookie
+        if self.token is not None:
+            headers["Authorization"] = f"Bearer {self.token}"
         content = None
         if body is not None:
-            content = json.dumps(body).encode()
-            headers["Content-Type"] = "application/json"
+            content = body if isinstance(body, bytes) else json.dumps(body).encode()
+            headers["Content-Type"] = content_type
         connection = (
             http.client.HTTPConnection(self.host, self.port, timeout=self.timeout)
             if self.unix is None

@@ -1,13 +1,13 @@
 """Feeds: one encoded stream each, shared by all who watch it. A feed works only while somebody does."""
 
 import asyncio
-import base64
 import os
 import random
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Protocol
@@ -15,10 +15,12 @@ from typing import Protocol
 import numpy as np
 
 from gateway.lab.encoder import Clip, Coding, Encoded, Encoder
-from gateway.lab.rtp import CLOCK_RATE, PAYLOAD_TYPE, Packets, packetise, sender_report
+from gateway.lab.mjpeg import JPEG_PAYLOAD_TYPE, jpeg_payloads
+from gateway.lab.rtp import CLOCK_RATE, Packets, packetise, packets_of, sender_report
 from gateway.lab.scenes import painter
 from gateway.model import Scene
 
+AUDIO_PAYLOAD_TYPE = 8  # PCMA
 _REPORT_EVERY = 5.0  # RFC 3550 §6.2: the least interval of RTCP
 
 
@@ -29,20 +31,21 @@ class Watcher(Protocol):
 
 
 class Feed(ABC):
-    """An H.264 stream in RTP. Who joins is sent pictures from the next keyframe on (that is the watcher's part)."""
+    """A stream in RTP. Who joins is sent pictures from the next keyframe on (that is the watcher's part)."""
 
     def __init__(self, coding: Coding) -> None:
         self.coding = coding
-        self._ssrc = random.getrandbits(32)
-        self._watchers: set[Watcher] = set()
-        self._sequence = random.getrandbits(15)
+        self.ssrc = random.getrandbits(32)
+        self.sequence = random.getrandbits(15)  # of the next packet
+        self.timestamp = 0  # of the last picture, on the RTP clock
+        self._watchers: tuple[Watcher, ...] = ()
         self._packets = self._octets = 0
         self._report_at = 0.0
 
     @property
     @abstractmethod
     def parameter_sets(self) -> Sequence[bytes]:
-        """SPS and PPS."""
+        """SPS and PPS, after the VPS where there is one; none for codecs without."""
 
     @abstractmethod
     def _begin(self) -> None: ...
@@ -53,45 +56,56 @@ class Feed(ABC):
     async def close(self) -> None:
         """Stop for good and wait until nothing of it runs."""
         if self._watchers:
-            self._watchers.clear()
+            self._watchers = ()
             self._end()
 
     def join(self, watcher: Watcher) -> None:
         first = not self._watchers
-        self._watchers.add(watcher)
+        self._watchers = (*self._watchers, watcher)
         if first:
             self._begin()
 
     def leave(self, watcher: Watcher) -> None:
         if watcher in self._watchers:
-            self._watchers.discard(watcher)
+            self._watchers = tuple(one for one in self._watchers if one is not watcher)
             if not self._watchers:
                 self._end()
 
-    def sdp_media(self) -> str:
-        """The media section of the session description (RFC 6184 §8.2.1), without its control attribute."""
-        sets = [base64.b64encode(nal).decode() for nal in self.parameter_sets]
-        profile = self.parameter_sets[0][1:4].hex().upper()
-        return (
-            f"m=video 0 RTP/AVP {PAYLOAD_TYPE}\r\n"
-            f"a=rtpmap:{PAYLOAD_TYPE} H264/{CLOCK_RATE}\r\n"
-            f"a=fmtp:{PAYLOAD_TYPE} packetization-mode=1;profile-level-id={profile};"
-            f"sprop-parameter-sets={','.join(sets)}\r\n"
-            f"a=framerate:{self.coding.fps}\r\n"
-            "a=recvonly\r\n"
-        )
-
     def _publish(self, packets: Packets, timestamp: int) -> None:
-        block = packets.stamped(self._sequence, timestamp)
-        self._sequence = (self._sequence + len(packets.starts)) & 0xFFFF
+        block = packets.stamped(self.sequence, timestamp)
+        self.sequence = (self.sequence + len(packets.starts)) & 0xFFFF
+        self.timestamp = timestamp
         self._packets += len(packets.starts)
         self._octets += len(block) - 16 * len(packets.starts)
         now = time.monotonic()
         if now >= self._report_at:
             self._report_at = now + _REPORT_EVERY
-            block = sender_report(self._ssrc, time.time(), timestamp, self._packets, self._octets) + block
-        for watcher in tuple(self._watchers):
-            watcher.send(block, packets.keyframe)
+            block = sender_report(self.ssrc, time.time(), timestamp, self._packets, self._octets) + block
+        keyframe = packets.keyframe
+        for watcher in self._watchers:
+            watcher.send(block, keyframe)
+
+
+@dataclass(frozen=True, slots=True)
+class Packeted:
+    """Pictures as packets, for all the feeds that show them."""
+
+    pictures: tuple[Packets, ...] = field(repr=False)
+    ssrc: int
+    parameter_sets: tuple[bytes, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def of(cls, clip: Clip, *, aggregate: bool = False) -> "Packeted":
+        ssrc = random.getrandbits(32)
+        pictures = tuple(packetise(picture, ssrc, aggregate=aggregate) for picture in clip.pictures)
+        return cls(pictures, ssrc, clip.parameter_sets)
+
+    @classmethod
+    def of_jpeg(cls, pictures: Sequence[bytes], width: int, height: int) -> "Packeted":
+        """From JPEG files (baseline, 4:2:0, the usual Huffman tables): every picture is a keyframe."""
+        ssrc = random.getrandbits(32)
+        cut = [jpeg_payloads(picture, width, height) for picture in pictures]
+        return cls(tuple(packets_of(payloads, ssrc, JPEG_PAYLOAD_TYPE, keyframe=True) for payloads in cut), ssrc)
 
 
 class ClipFeed(Feed):
@@ -100,25 +114,25 @@ class ClipFeed(Feed):
     Cameras on feeds of different phases do not send their keyframes all at once, as no real cameras do.
     """
 
-    def __init__(self, clip: Clip, packeted: Sequence[Packets], phase: float = 0.0) -> None:
-        super().__init__(clip.coding)
-        self._clip, self._packeted = clip, packeted
+    def __init__(self, coding: Coding, packeted: Packeted, phase: float = 0.0) -> None:
+        super().__init__(coding)
+        self.ssrc = packeted.ssrc
+        self._parameter_sets, self._pictures = packeted.parameter_sets, packeted.pictures
         self._index = int(phase)
-        self._delay = (phase % 1) / clip.coding.fps
+        self._delay = (phase % 1) / coding.fps
         self._ticks = 0
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     @classmethod
-    def family(cls, clip: Clip, count: int) -> list["ClipFeed"]:
+    def family(cls, clip: Clip, count: int, *, aggregate: bool = False) -> list["ClipFeed"]:
         """``count`` feeds of one clip, spread evenly over its GOP. They share the packets (and so the SSRC)."""
-        ssrc = random.getrandbits(32)
-        packeted = [packetise(picture, ssrc) for picture in clip.pictures]
-        return [cls(clip, packeted, index * clip.coding.gop / count) for index in range(count)]
+        packeted = Packeted.of(clip, aggregate=aggregate)
+        return [cls(clip.coding, packeted, index * clip.coding.gop / count) for index in range(count)]
 
     @property
     def parameter_sets(self) -> Sequence[bytes]:
-        return self._clip.parameter_sets
+        return self._parameter_sets
 
     def _begin(self) -> None:
         loop = asyncio.get_running_loop()
@@ -135,11 +149,39 @@ class ClipFeed(Feed):
         # Late by more than a second (the machine slept): go on from now instead of racing through the lost time.
         self._due = max(self._due + 1 / self.coding.fps, loop.time() - 1.0)
         self._timer = loop.call_at(self._due, self._tick)
-        packets = self._packeted[self._index % len(self._packeted)]
+        packets = self._pictures[self._index % len(self._pictures)]
         timestamp = self._ticks * CLOCK_RATE // self.coding.fps
         self._index += 1
         self._ticks += 1
         self._publish(packets, timestamp)
+
+
+class SoundFeed(Feed):
+    """Silence in G.711 A-law (RFC 3551 §4.5.14), five packets of 20 ms each 100 ms: a camera whose picture is gone."""
+
+    _EVERY = 0.1
+    _SILENCE = bytes((0xD5,)) * 160
+
+    def __init__(self, coding: Coding) -> None:
+        super().__init__(coding)
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def parameter_sets(self) -> Sequence[bytes]:
+        return ()
+
+    def _begin(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._EVERY, self._tick)
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self._EVERY, self._tick)
+        for _ in range(5):
+            packet = packets_of((self._SILENCE,), self.ssrc, AUDIO_PAYLOAD_TYPE, keyframe=True)
+            self._publish(packet, self.timestamp + len(self._SILENCE))
 
 
 class LiveFeed(Feed):
@@ -194,4 +236,4 @@ class LiveFeed(Feed):
     def _take(self, picture: Encoded, timestamp: int, stop: threading.Event, room: threading.BoundedSemaphore) -> None:
         room.release()
         if not stop.is_set():
-            self._publish(packetise(picture, self._ssrc), timestamp)
+            self._publish(packetise(picture, self.ssrc), timestamp)

@@ -5,11 +5,16 @@ import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from gateway.cli import app
+from gateway.config.load import load
 from gateway.errors import RunningError
-from gateway.lab.cameras import Park, open_park, path, scene_of
+from gateway.lab import cameras
+from gateway.lab.cameras import Park, main, open_park, path, scene_of
 from gateway.lab.children import Child
-from gateway.model import Scene
+from gateway.lab.control import fault_table
+from gateway.model import Credential, Scene
 
 
 async def test_the_process_tells_its_port_serves_and_ends_with_its_leash(tmp_path: Path) -> None:
@@ -26,7 +31,7 @@ async def test_the_process_tells_its_port_serves_and_ends_with_its_leash(tmp_pat
         process = park._process
         assert process is not None and process.stdin is not None
         process.stdin.close()
-        assert await asyncio.wait_for(process.wait(), 20) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
     finally:
         await park.stop(5)
     assert park.tail() == ""
@@ -55,3 +60,76 @@ async def test_a_child_that_cannot_start_is_told_with_its_last_words(tmp_path: P
     with pytest.raises(RunningError, match=r"the cameras did not start:\n[\s\S]*unrecognized arguments: --nonsense"):
         await child.start_leashed("-m", "gateway.lab.cameras", "--nonsense")
     assert not child.running
+
+
+async def test_it_obeys_orders_and_writes_the_cameras_for_a_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAB_PASSWORD", "s3cret, with a comma")
+    park, table = Child("the cameras", tmp_path / "log"), tmp_path / "cameras.csv"
+    arguments = ("--count", "4", "--profile", "sub", "--gop", "10", "--clip-seconds", "1", "--hosts", "3", "--leashed")
+    login = ("--user", "admin", "--password-env", "LAB_PASSWORD", "--fault", "busy_503:4", "--write", str(table))
+    try:
+        port = (await park.start_leashed("-m", "gateway.lab.cameras", *arguments, *login))["port"]
+        assert await park.ask({"set": "lockout=2", "cameras": "1-2"}) == {"ok": True, "cameras": 2}
+        assert "there is no fault" in (await park.ask({"set": "lock"}))["error"]
+        assert (await park.ask({"figures": True}))["cameras"] == 4
+    finally:
+        assert await park.stop(10)
+    assert table.stat().st_mode & 0o777 == 0o600
+    node = {"node": {"id": "lab"}, "data_dir": str(tmp_path / "var"), "cameras_file": str(table)}
+    file = tmp_path / "node.yaml"
+    file.write_text(json.dumps(node), encoding="utf-8")
+    streams = [
+        one
+        for camera in load(file, sources={}, sinks={}).settings.cameras
+        if (one := camera.to_model().rtsp) is not None
+    ]
+    hosts = ("127.1.0.1", "127.1.0.2", "127.1.0.3", "127.1.0.1")
+    assert [one.main for one in streams] == [
+        f"rtsp://{host}:{port}/cam/{number}/main" for number, host in enumerate(hosts, 1)
+    ]
+    assert {one.credential for one in streams} == {Credential("admin", "s3cret, with a comma")}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--fault", "sleepy"), "there is no fault 'sleepy'"),
+        (("--fault", "lockout"), "give the cameras a user"),
+        (("--fault", "half_open:9"), "numbered from 1 to 3"),
+        (("--count", "0"), "1 to 5000 cameras"),
+        (("--hosts", "0"), "1 to 5000 addresses"),
+        (("--kbit", "0"), "--kbit, --fps and --gop"),
+        (("--user", "admin"), "needs --password-env"),
+        (("--churn", "5", "--share", "most"), "--share most"),
+        (("--churn", "-3"), "--churn -3: 1 second or more"),
+        (("--churn", "0"), "--churn 0: 1 second or more"),
+        (("--clip-seconds", "0", "--clip"), "--clip-seconds 0: 1 to 600"),
+        (("--port", "99999"), "--port 99999: 0 to 65535"),
+        (
+            ("--profile", "sub", "--gop", "5", "--clip-seconds", "1", "--write", "/nowhere/at/all.csv"),
+            "cannot be written",
+        ),
+    ],
+)
+def test_a_wrong_wish_is_said_in_a_sentence(
+    arguments: tuple[str, ...], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert said in capfd.readouterr().err
+
+
+def test_the_faults_are_listed_and_documented(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--list-faults"]) == 0
+    listed = capsys.readouterr().out
+    readme = (Path(cameras.__file__).parent / "README.md").read_text(encoding="utf-8")
+    for name, text in fault_table():
+        assert f"{name} " in listed
+        assert f"| `{name}` | {text}" in readme
+
+
+def test_the_command_line_passes_its_options_on() -> None:
+    result = CliRunner().invoke(app, ["lab", "cameras", "--list-faults"])
+    assert result.exit_code == 0
+    assert "half_open" in result.output

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.lab.encoder import Encoded
-from gateway.lab.rtp import on_channels, packetise, sender_report
+from gateway.lab.rtp import Rewriting, packetise, sender_report
 
 nal_units = st.binary(min_size=1, max_size=6000).map(lambda body: bytes((body[0] & 0xE0 | 5,)) + body)
 pictures = st.lists(nal_units, min_size=1, max_size=4).map(lambda nals: Encoded(tuple(nals), True))
@@ -62,7 +62,7 @@ def test_a_stamped_block_keeps_its_numbers_when_the_picture_is_stamped_again(pic
 @given(pictures, st.integers(0, 255), st.integers(0, 255))
 def test_other_channels_carry_the_same_packets(picture: Encoded, rtp: int, rtcp: int) -> None:
     block = sender_report(1, 0.0, 0, 0, 0) + packetise(picture, ssrc=1).stamped(0, 0)
-    moved = frames(on_channels(block, rtp, rtcp))
+    moved = frames(Rewriting((rtp, rtcp))(block))
     assert [packet for _, packet in moved] == [packet for _, packet in frames(block)]
     assert [channel for channel, _ in moved] == [rtcp] + [rtp] * (len(moved) - 1)
 

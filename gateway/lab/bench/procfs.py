@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +20,27 @@ class Cost:
         return Cost(self.cpu_s + other.cpu_s, self.memory + other.memory)
 
 
-def cost_of(pid: int) -> Cost:
-    """The cost of a process and all its living descendants."""
-    return sum((_own_cost(one) for one in family(pid)), Cost(0.0, 0))
+def cost_of(pid: int, *, alone: bool = False) -> Cost:
+    """The cost of a process and all its living descendants, or of it ``alone``."""
+    return sum((_own_cost(one) for one in ([pid] if alone else family(pid))), Cost(0.0, 0))
+
+
+def open_files(pid: int) -> Counter[str]:
+    """Descriptors that the process holds, by kind (socket, pipe, anon_inode:…, file); none where it has gone."""
+    kinds: Counter[str] = Counter()
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                name = str(entry.readlink())
+                kinds["file" if name.startswith("/") else name.split(":[")[0]] += 1
+    return kinds
+
+
+def threads(pid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
+    except OSError:
+        return 0
 
 
 def family(pid: int) -> list[int]:

@@ -12,6 +12,8 @@ import logging
 import os
 import signal
 import sys
+from _collections_abc import dict_items
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +37,17 @@ class OneUser(BaseAuthPlugin):  # type: ignore[misc]  # amqtt ships no types
         return hmac.compare_digest(known.encode(), given.encode())
 
 
+class _Subscriptions(dict[str, Any]):
+    """Iterates over what there was when it was begun. amqtt awaits between two of them (``_handle_client_session``,
+    ``_run_broadcast``); a client that subscribes meanwhile would end the service of another, or all deliveries."""
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self.keys()))
+
+    def items(self) -> "dict_items[str, Any]":
+        return dict(super().items()).items()
+
+
 async def _serve(port: int, login: dict[str, str]) -> None:
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -44,6 +57,7 @@ async def _serve(port: int, login: dict[str, str]) -> None:
         "plugins": {f"{OneUser.__module__}.OneUser": login},
     }
     broker = Broker(settings)
+    broker._subscriptions = _Subscriptions()
     await broker.start()
     sys.stdout.write(json.dumps({"port": port}) + "\n")
     sys.stdout.flush()

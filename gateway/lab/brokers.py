@@ -25,6 +25,14 @@ async def start_embedded(broker: Child, login: Login) -> None:
     await broker.start_leashed("-m", "gateway.lab.broker", "--port", str(login.port), greeting=greeting)
 
 
+async def require_mosquitto(broker: Child, directory: Path) -> Login:
+    """As ``start_mosquitto``. Raises RunningError where the machine has none."""
+    program = mosquitto_program()
+    if program is None:
+        raise RunningError("Mosquitto is not on this machine; install it: presses are measured through a real broker")
+    return await start_mosquitto(broker, program, directory)
+
+
 async def start_mosquitto(broker: Child, program: str, directory: Path) -> Login:
     """Mosquitto on a free loopback port, open to all. Raises RunningError."""
     port, settings = free_port(), directory / "mosquitto.conf"

@@ -7,8 +7,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from gateway.errors import RunningError
@@ -35,8 +36,15 @@ class Child:
     def running(self) -> bool:
         return self._process is not None and self._process.returncode is None
 
-    async def start(self, *arguments: str, program: str = sys.executable, pipes: bool = False) -> None:
-        """Start; stderr (and stdout unless ``pipes``) goes to the log. ``pipes`` opens stdin and stdout to us."""
+    async def start(
+        self,
+        *arguments: str,
+        program: str = sys.executable,
+        pipes: bool = False,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Start; stderr (and stdout unless ``pipes``) goes to the log. ``pipes`` opens stdin and stdout to us.
+        ``environment`` comes on top of ours."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 program,
@@ -45,11 +53,18 @@ class Child:
                 stdout=asyncio.subprocess.PIPE if pipes else log,
                 stderr=log,
                 start_new_session=True,
+                env=os.environ | environment,
             )
 
-    async def start_leashed(self, *arguments: str, greeting: str = "", within: float = 60.0) -> dict[str, Any]:
+    async def start_leashed(
+        self,
+        *arguments: str,
+        greeting: str = "",
+        within: float = 60.0,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> dict[str, Any]:
         """Start, write ``greeting`` and wait for the one line of JSON that says it is ready."""
-        await self.start(*arguments, pipes=True)
+        await self.start(*arguments, pipes=True, environment=environment)
         assert self._process is not None and self._process.stdin is not None and self._process.stdout is not None
         try:
             async with asyncio.timeout(within):
@@ -64,17 +79,39 @@ class Child:
         answer: dict[str, Any] = json.loads(line)
         return answer
 
+    async def ask(self, order: dict[str, Any], within: float = 30.0) -> dict[str, Any]:
+        """Write one line of JSON to it and read its one-line answer. Raises RunningError when none comes."""
+        assert self._process is not None and self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        try:
+            async with asyncio.timeout(within):
+                line = await self._process.stdout.readline()
+            answer: dict[str, Any] = json.loads(line)
+        except (TimeoutError, ValueError):
+            raise RunningError(f"{self.name} did not answer {order}:\n{self.tail()}") from None
+        return answer
+
     async def guard(self) -> None:
         """Never return; raise RunningError with its last words when it ends."""
         assert self._process is not None, f"{self.name} has not been started"
         await self._process.wait()
         raise RunningError(f"{self.name} ended unexpectedly; the log ends with:\n{self.tail()}")
 
+    async def ended(self) -> None:
+        """Until it ends, for whatever reason."""
+        assert self._process is not None, f"{self.name} has not been started"
+        await self._process.wait()
+
     async def lines(self) -> AsyncIterator[str]:
         """What it prints, line by line, where it was started with ``pipes``."""
         assert self._process is not None and self._process.stdout is not None
         async for line in self._process.stdout:
             yield line.decode(errors="replace").rstrip()
+
+    async def wait(self, within: float) -> None:
+        """Until it ends by itself. Raises RunningError when it does not."""
+        if not await self._ended(within):
+            raise RunningError(f"{self.name} did not end within {within:.0f} s:\n{self.tail()}")
 
     def tail(self) -> str:
         """The last lines of its log."""
@@ -117,13 +154,20 @@ async def stop_all(children: Sequence[Child], within: float) -> None:
     await asyncio.gather(*(child.stop(within) for child in children))
 
 
-async def first_of(*works: Coroutine[Any, Any, None]) -> None:
-    """Run all until the first ends or fails; its error is ours, and the others are cancelled."""
+async def first_of(*works: Coroutine[Any, Any, None], patience: float = 0.0) -> None:
+    """Run all until the first ends or fails; its error is ours, and the others are cancelled.
+
+    Of those that end within ``patience`` seconds the one named first speaks: name guards before what a death would break.
+    """
     tasks = [asyncio.create_task(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
+        before = tasks[: min(tasks.index(task) for task in done)]
+        if before and patience:
+            await asyncio.wait(before, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                task.result()
     finally:
         for task in tasks:
             task.cancel()
@@ -131,10 +175,12 @@ async def first_of(*works: Coroutine[Any, Any, None]) -> None:
 
 
 async def until_sigterm(work: Coroutine[Any, Any, Result]) -> Result:
-    """``work``, cancelled by SIGTERM as ``asyncio.run`` has it cancelled by SIGINT, so that it can end its children."""
+    """``work``, cancelled by SIGTERM and SIGINT, so that it can end its children; also where whoever started us in the
+    background had SIGINT ignored."""
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await work
 
 
@@ -183,6 +229,15 @@ def free_port(host: str = "127.0.0.1") -> int:
         probe.bind((host, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def reserved_port(host: str = "127.0.0.1") -> socket.socket:
+    """Holds a port without listening at it: until it is closed nobody is given that port by chance, and a server that names it
+    (and sets SO_REUSEADDR, as they all do) may listen there, end, and listen again. socket(7)."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind((host, 0))
+    return held
 
 
 def port_is_free(port: int, host: str = "127.0.0.1") -> bool:

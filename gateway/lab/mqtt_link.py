@@ -48,6 +48,7 @@ class Link:
         if login.tls is not None:
             self.client.tls_set_context(login.tls)
         self.client.on_connect = self._on_connect
+        self.client.on_disconnect = self._on_disconnect
         self.client.on_subscribe = lambda *_: _settle(self._subscribed)
         self.client.on_message = lambda _client, _data, message: on_payload(bytes(message.payload))
         self.client.on_socket_open = self._on_socket_open
@@ -85,6 +86,19 @@ class Link:
         self.client.disconnect()
         self.client.loop_write()
         self.client.loop_read()
+        self._let_go()
+
+    def drop(self) -> None:
+        """Let go of the socket without a goodbye."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._let_go()
+
+    def _let_go(self) -> None:
+        # paho's own finalizer closes the socket again, at any time, and would call back into a loop that may be closed by then.
+        self.client.on_socket_open = self.client.on_socket_close = None
+        self.client.on_socket_register_write = self.client.on_socket_unregister_write = None
         sock = self.client.socket()
         if sock is not None:
             self._loop.remove_reader(sock)
@@ -98,7 +112,7 @@ class Link:
         except TimeoutError:
             self.close()
             raise Unreachable(f"the broker {self._login} {fault} within {_CONNECT_WITHIN:.0f} s") from None
-        except AuthFailed:
+        except (AuthFailed, Unreachable):
             self.close()
             raise
 
@@ -108,6 +122,11 @@ class Link:
             _settle(self._connected, AuthFailed(text))
         else:
             _settle(self._connected)
+
+    def _on_disconnect(self, *_: object) -> None:
+        """Before the answer; later it is the caller's answer that does not come."""
+        why = "; it probably does not take our certificate" if self._login.tls else ""
+        _settle(self._connected, Unreachable(f"the broker {self._login} closed the connection at once{why}"))
 
     def _on_socket_open(self, _client: object, _data: object, sock: Any) -> None:
         with contextlib.suppress(OSError):

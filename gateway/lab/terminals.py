@@ -51,6 +51,8 @@ class PressTimes:
 
 
 Heard = Callable[[PressTimes, Stage], None]
+Neighbour = Callable[[str, str], None]
+"""(terminal that was pressed, what its neighbour's television shows)"""
 
 
 class Terminal:
@@ -64,11 +66,13 @@ class Terminal:
         announce: bool = True,
         client_id: str | None = None,
         on_stage: Heard = lambda times, stage: None,
+        on_neighbour: Neighbour | None = None,
     ) -> None:
         self.id = terminal
         self._login = login
         self._announce = announce
         self._on_stage = on_stage
+        self._on_neighbour = on_neighbour
         self._presses: OrderedDict[str, _Pending] = OrderedDict()
         self._link = Link(login, client_id or terminal, self._on_message)
         if announce:
@@ -78,6 +82,8 @@ class Terminal:
         """Connect and listen for answers. Raises Unreachable or AuthFailed."""
         await self._link.connect()
         await self._link.subscribe(f"tv/{self.id}/ack")
+        if self._on_neighbour is not None:
+            self._link.client.subscribe(f"tv/{self.id}/neighbour", qos=1)
         if self._announce:
             self._link.client.publish(f"tv/{self.id}/status", "online", qos=1, retain=True)
 
@@ -132,6 +138,9 @@ class Terminal:
         now = time.monotonic()
         try:
             answer = json.loads(payload)
+            if "stage" not in answer and self._on_neighbour is not None:
+                self._on_neighbour(str(answer["terminal"]), str(answer["text"]))
+                return
             stage, pending = Stage(answer["stage"]), self._presses.get(answer["press_id"])
         except (ValueError, KeyError, TypeError):
             return  # not an answer: a television has nobody to complain to

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import RunningError
+from gateway.lab.bench.procfs import Cost, cost_of, family
 from gateway.lab.children import Child, command, end_leftovers, first_of, port_is_free, stop_all
-from gateway.lab.procfs import Cost, cost_of, family
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
@@ -36,7 +36,7 @@ async def test_guard_tells_the_last_words(tmp_path: Path) -> None:
     child = Child("the thing", tmp_path / "log")
     await child.start("-c", "raise SystemExit('no disk')")
     with pytest.raises(RunningError, match="the thing ended unexpectedly; the log ends with:\nno disk"):
-        await asyncio.wait_for(child.guard(), 20)
+        await asyncio.wait_for(child.guard(), 60)
 
 
 async def test_leftovers_are_known_by_their_private_directory(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ async def test_leftovers_are_known_by_their_private_directory(tmp_path: Path) ->
     try:
         assert end_leftovers(private) == 1
         with pytest.raises(RunningError):
-            await asyncio.wait_for(mine.guard(), 20)
+            await asyncio.wait_for(mine.guard(), 60)
         assert other.running
     finally:
         await stop_all([mine, other], 20)

@@ -70,7 +70,7 @@ class Demo:
 
     def left_behind(self) -> tuple[dict[int, str], list[str]]:
         """Processes, and files except our own."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while self.processes() and time.monotonic() < deadline:  # the kernel may still be clearing them away
             time.sleep(0.05)
         return self.processes(), [path.name for path in self.home.iterdir() if path.name != "stderr"]
@@ -80,17 +80,12 @@ StartDemo = Callable[..., Demo]
 
 
 @pytest.fixture
-def port() -> int:
+def port(free_port: Callable[[], int]) -> int:
     """A port whose neighbour is free too."""
-    while True:
-        with socket.socket() as one, socket.socket() as next_one:
-            one.bind(("127.0.0.1", 0))
-            number: int = one.getsockname()[1]
-            try:
-                next_one.bind(("127.0.0.1", number + 1))
-            except (OSError, OverflowError):
-                continue
-            return number
+    one = free_port()
+    while (following := free_port()) != one + 1:
+        one = following
+    return one
 
 
 @pytest.fixture
@@ -124,10 +119,10 @@ class Browser:
         self.opener = urllib.request.build_opener(*handlers)
         body = json.dumps({"username": user, "password": password}).encode()
         request = urllib.request.Request(f"{url}api/v1/session", body, {"Content-Type": "application/json"})
-        self.opener.open(request, timeout=20).close()
+        self.opener.open(request, timeout=60).close()
 
     def get(self, path: str) -> Any:
-        with self.opener.open(f"{self.url}{path.lstrip('/')}", timeout=20) as answer:
+        with self.opener.open(f"{self.url}{path.lstrip('/')}", timeout=60) as answer:
             content = answer.read()
             return json.loads(content) if answer.headers["Content-Type"].startswith("application/json") else content
 
@@ -180,14 +175,32 @@ def test_it_can_be_ended_while_it_starts(start: StartDemo) -> None:
     assert "Traceback" not in demo.complaint
 
 
-def test_a_node_that_dies_is_told_with_its_last_words(start: StartDemo) -> None:
+def test_a_county_that_is_killed_comes_back_and_has_every_press(start: StartDemo, port: int) -> None:
+    demo = start("--cameras", "2")
+    user, password = demo.hear(r"^user: (\S+)$")[1], demo.hear(r"^password: (\S+)$")[1]
+    county = int(demo.hear(r"kill -9 (\d+) \(county\)")[1])
+    assert "county.yaml" in demo.processes()[county]
+    os.kill(county, signal.SIGKILL)
+    demo.hear(r"the county is gone; the township goes on taking presses")
+    press = demo.hear(r"R1 received after \d+ ms, .* \(alert (\S+)\)$")
+    demo.hear(r"next door to tv-0001, shows: 邻居求助")
+    demo.hear(r"the county is back$")
+    again, deadline = Browser(f"http://127.0.0.1:{port}/", user, password), time.monotonic() + PATIENCE
+    while press[1] not in [alert["id"] for alert in again.get("/api/v1/alerts")["items"]]:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    os.killpg(demo.process.pid, signal.SIGINT)
+    assert demo.end() == 0, demo.complaint
+    assert demo.left_behind() == ({}, [])
+
+
+def test_a_broker_that_dies_is_told(start: StartDemo) -> None:
     demo = start()
     demo.hear(r"^password: ")
-    township = next(pid for pid, line in demo.processes().items() if "township.yaml" in line)
-    os.kill(township, signal.SIGKILL)
+    broker = next(pid for pid, line in demo.processes().items() if "broker" in line)
+    os.kill(broker, signal.SIGKILL)
     assert demo.end() == 1
-    assert "gateway: the township ended unexpectedly; the log ends with:\n" in demo.complaint
-    assert "the node runs" in demo.complaint
+    assert "gateway: the broker ended unexpectedly; the log ends with:\n" in demo.complaint
     assert demo.left_behind() == ({}, [])
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.commands import read_config
 from gateway.lab.mqtt_link import Login
-from gateway.lab.nodes import NodePair, Plan, _yaml
+from gateway.lab.nodes import NodePair, Plan, yaml_of
 from gateway.lab.village import camera_settings, terminal_settings
 
 
@@ -19,8 +19,8 @@ def test_both_configurations_are_valid(tmp_path: Path, cameras: int) -> None:
     (tmp_path / "mqtt.password").write_text("secret")
     (tmp_path / "county.token").write_text("token")
     county, township = tmp_path / "county.yaml", tmp_path / "township.yaml"
-    county.write_text(_yaml(pair._county_settings()), encoding="utf-8")
-    township.write_text(_yaml(pair._township_settings()), encoding="utf-8")
+    county.write_text(yaml_of(pair._county_settings()), encoding="utf-8")
+    township.write_text(yaml_of(pair._township_settings()), encoding="utf-8")
     assert read_config(county).settings.node.level == "county"
     loaded = read_config(township)
     assert len(loaded.settings.cameras) == cameras

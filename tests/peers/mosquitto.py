@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PROGRAM = "/usr/sbin/mosquitto"
-_DEADLINE = 15.0
+_DEADLINE = 60.0
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import ssl
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -102,20 +103,22 @@ Reaction = Callable[["Camera", Heard], bytes | None]
 class Camera:
     """Listens on loopback. ``reactions`` replace what it does for a method; None as an answer is silence.
 
-    ``stream`` is sent once after the answer to PLAY. Use as ``async with Camera(…) as camera``.
+    ``stream`` is sent once after the answer to PLAY. With ``tls`` it speaks RTSPS. Use as ``async with Camera(…) as camera``.
     """
 
     reactions: dict[str, Reaction] = field(default_factory=dict)
     stream: Iterable[bytes] = ()
     description: str = field(default_factory=sdp)
     timeout: int | None = 60
+    tls: ssl.SSLContext | None = None
     requests: list[Heard] = field(default_factory=list)
+    frames: list[tuple[int, bytes]] = field(default_factory=list)  # (channel, data) that came interleaved
     accepted: int = 0
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     writer: asyncio.StreamWriter | None = None
 
     async def __aenter__(self) -> "Camera":
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -128,7 +131,7 @@ class Camera:
 
     @property
     def url(self) -> str:
-        return f"rtsp://127.0.0.1:{self.port}/live?channel=1"
+        return f"{'rtsps' if self.tls else 'rtsp'}://127.0.0.1:{self.port}/live?channel=1"
 
     def methods(self) -> list[str]:
         return [request.method for request in self.requests]
@@ -138,7 +141,12 @@ class Camera:
         self.writer = writer
         try:
             while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                first = await reader.readexactly(1)
+                if first == b"$":
+                    channel, size = struct.unpack(">BH", await reader.readexactly(3))
+                    self.frames.append((channel, await reader.readexactly(size)))
+                    continue
+                head = (first + await reader.readuntil(b"\r\n\r\n")).decode()
                 start, *lines = head.strip().split("\r\n")
                 method, uri, _ = start.split(" ")
                 fields = (line.partition(":") for line in lines)

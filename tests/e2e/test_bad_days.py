@@ -78,7 +78,7 @@ def test_a_typo_in_the_configuration_names_line_key_and_the_nearest(town) -> Non
 def test_a_missing_configuration_is_said() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "gateway", "run", "-c", "/nowhere/node.yaml"],
-        capture_output=True, text=True, timeout=60, cwd=ROOT,
+        capture_output=True, text=True, timeout=120, cwd=ROOT,
     )  # fmt: skip
     assert done.returncode == 2
     assert "/nowhere/node.yaml: there is no such file" in done.stderr

@@ -1,6 +1,5 @@
 """An operator at the county, in the system's Chromium: the press appears by itself, with its pictures, and is handled."""
 
-import re
 import shutil
 import time
 
@@ -12,7 +11,7 @@ CAMERA = "51172400001310000001"
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
          "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 PASSWORD = "a-long-enough-passphrase"
-PATIENCE_MS = 40_000
+PATIENCE_MS = 90_000
 
 
 def test_an_operator_sees_the_press_with_its_pictures_and_handles_it(town, television, seen) -> None:  # type: ignore[no-untyped-def]
@@ -45,13 +44,12 @@ def test_an_operator_sees_the_press_with_its_pictures_and_handles_it(town, telev
         expect(row).to_contain_text("张桂芳", timeout=PATIENCE_MS)
         row.click()
         expect(page.get_by_test_id("receipts")).to_be_visible()
-        expect(page.get_by_role("link", name=re.compile("13800000001"))).to_be_visible()
+        expect(page.get_by_role("link", name="拨打 13800000001")).to_be_visible()
         seen("four pictures on the page", lambda: len(shown(page)) == 4)
         page.get_by_role("button", name="接警", exact=True).click()
         seen("R3 on the TV", lambda: tv.heard("p1", "accepted"))
-        page.get_by_role("button", name="办结", exact=True).click()
-        page.get_by_label("误报").check()
-        page.get_by_role("button", name="确认办结").click()
+        page.get_by_role("button", name="误报", exact=True).click()
+        page.get_by_role("button", name="确认误报").click()
         seen("closed on the TV", lambda: tv.heard("p1", "closed"))
         (alert,) = town.township.alerts()
         assert (alert["workflow"], alert["disposition"], alert["assignee"]) == ("closed", "false_alarm", "wang")

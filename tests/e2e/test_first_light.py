@@ -14,7 +14,7 @@ def publish(port: int, topic: str, message: str | bytes | None, *words: str) -> 
     data = message.encode() if isinstance(message, str) else message
     subprocess.run(
         ["mosquitto_pub", "-p", str(port), "-q", "1", "-t", topic, *content, *words],
-        input=data, check=True, timeout=20,
+        input=data, check=True, timeout=60,
     )  # fmt: skip
 
 

@@ -27,7 +27,7 @@ from gateway.model.maintenance import PlannedWork
 from gateway.model.outages import Cause, OutageMember
 from gateway.model.parcels import Answer, Forwarding, Notice, OutboxItem, Parcel, ParcelDraft, Receipt, Timer
 from gateway.model.signals import Accepted, ClockReading, DeviceRemark, DeviceSignal, Press, ReplyTo, Signal, SourceRef
-from gateway.model.stamps import id_seed, rfc3339, said_time, utc_now, uuid7
+from gateway.model.stamps import RisingSeed, id_seed, rfc3339, said_time, utc_now, uuid7
 from gateway.model.verdicts import EvidenceState, Verdict
 from gateway.model.words import (
     ENDED,
@@ -108,6 +108,7 @@ __all__ = [
     "PtzMove",
     "Receipt",
     "ReplyTo",
+    "RisingSeed",
     "Scene",
     "Signal",
     "Snapshot",

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from threading import Lock
 
 
 def utc_now() -> datetime:
@@ -18,20 +19,35 @@ def rfc3339(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _system_seed() -> tuple[int, bytes]:
-    return time.time_ns() // 1_000_000, os.urandom(10)
+class RisingSeed:
+    """What a process makes its ids of: the millisecond, and 74 bits of chance that rise while it lasts (RFC 9562 §6.2, method 2)."""
+
+    def __init__(self, millis: Callable[[], int], chance: Callable[[int], bytes]) -> None:
+        self._millis = millis
+        self._chance = chance
+        self._lock = Lock()
+        self._last = (-1, 0)
+
+    def __call__(self) -> tuple[int, int]:
+        with self._lock:
+            now, (then, before) = self._millis(), self._last
+            if now == then:
+                self._last = now, before + 1 + int.from_bytes(self._chance(4))
+            else:  # the highest bit is left free, so that no millisecond runs out of room
+                self._last = now, int.from_bytes(self._chance(10)) >> 7
+            return self._last
 
 
-id_seed: ContextVar[Callable[[], tuple[int, bytes]]] = ContextVar("id_seed", default=_system_seed)
-"""(milliseconds since 1970, ten random bytes) for the next id. A simulation sets its own in the context of each of its nodes."""
+_of_this_process = RisingSeed(lambda: time.time_ns() // 1_000_000, os.urandom)
+id_seed: ContextVar[Callable[[], tuple[int, int]]] = ContextVar("id_seed", default=_of_this_process)
+"""(milliseconds since 1970, 74 bits) for the next id. A simulation sets its own in the context of each of its nodes."""
 
 
-def uuid7(at_ms: int | None = None) -> str:
-    """A UUID version 7 (RFC 9562 §5.7): sorts by millisecond, random below it."""
-    now_ms, chance = id_seed.get()()
-    millis = now_ms if at_ms is None else at_ms
-    random = int.from_bytes(chance) & ~(0xF << 76 | 0b11 << 62)
-    digits = f"{(millis & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | 0b10 << 62 | random:032x}"
+def uuid7() -> str:
+    """A UUID version 7 (RFC 9562 §5.7): sorts in the order in which this process made them, unless its clock is set back."""
+    millis, chance = id_seed.get()()
+    high, low = chance >> 62, chance & (1 << 62) - 1
+    digits = f"{(millis & 0xFFFF_FFFF_FFFF) << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low:032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 

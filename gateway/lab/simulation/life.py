@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakSet
 
 from gateway.lab.simulation.time import NodeClock
-from gateway.model import id_seed
+from gateway.model import RisingSeed, id_seed
 
 _current: ContextVar["Life | None"] = ContextVar("life", default=None)
 
@@ -21,7 +21,7 @@ class Life:
         self.clock = clock
         self.rng = random.Random(rng.getrandbits(64))
         self.context: Context = copy_context()
-        self.context.run(id_seed.set, self._seed)
+        self.context.run(id_seed.set, RisingSeed(self._millis, self.rng.randbytes))
         self._ended: list[Callable[[], None]] = []
         self._tasks: WeakSet[asyncio.Task[Any]] = WeakSet()
         self.context.run(_current.set, self)
@@ -45,8 +45,8 @@ class Life:
         for task in sorted(self._tasks, key=hash):
             task.cancel()
 
-    def _seed(self) -> tuple[int, bytes]:
-        return round(self.clock.now().timestamp() * 1000), self.rng.randbytes(10)
+    def _millis(self) -> int:
+        return round(self.clock.now().timestamp() * 1000)
 
 
 def life_of_this_task() -> Life | None:

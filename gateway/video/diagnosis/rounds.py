@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 AGAIN_S = 20.0
 """A first suspicion, and a first clean look after a verdict: looked at again so soon, which is the next keyframe but some."""
+FIRST_S = 0.5
+"""Between the first looks at cameras that came together, so that a start does not take all that the patrol may have."""
 JITTER = 0.1
 """So that a thousand cameras that came up together are not looked at together for ever."""
 
@@ -29,15 +31,22 @@ class Rounds:
         self._draw = draw or random.Random()  # noqa: S311 - only spreads the load
         self._rounds: dict[str, _Round] = {}
         self._free_at = 0.0
+        self._first = 0.0  # when a camera that comes now is looked at for the first time, at the earliest
 
     def keep(self, every: Mapping[str, float], now: float) -> None:
-        """Make these the cameras, each with its interval (seconds). A new one is due at once."""
+        """Make these the cameras, each with its interval (seconds). A new one is due at once, many one after another, those
+        with the shortest intervals first."""
         for camera, seconds in every.items():
             known = self._rounds.get(camera)
-            if known is None:
-                self._rounds[camera] = _Round(seconds, now)
-            elif known.every != seconds:
+            if known is not None and known.every != seconds:
                 known.every, known.due = seconds, min(known.due, now + seconds)
+        new = sorted(every.keys() - self._rounds.keys(), key=lambda name: (every[name], name))
+        if new:
+            apart = min(FIRST_S, 1 / sum(1 / seconds for seconds in every.values()))
+            for camera in new:
+                self._first = max(now, self._first)
+                self._rounds[camera] = _Round(every[camera], min(self._first, now + every[camera]))
+                self._first += apart
         self._rounds = {camera: self._rounds[camera] for camera in every}
 
     def next(self, now: float) -> tuple[str | None, float]:

@@ -2,7 +2,7 @@
 
 import random
 
-from gateway.video.diagnosis.rounds import AGAIN_S, JITTER, Rounds
+from gateway.video.diagnosis.rounds import AGAIN_S, FIRST_S, JITTER, Rounds
 
 
 def patrol(cameras, *, seconds: float, cost: float, share: float) -> tuple[dict[str, int], Rounds]:
@@ -69,3 +69,34 @@ def test_cameras_that_go_are_forgotten_and_nothing_is_due() -> None:
     rounds.keep({}, 1.0)
     assert rounds.next(1000.0)[0] is None
     assert rounds.behind(1000.0) == 0.0
+
+
+def test_a_start_is_spread_and_the_important_are_first() -> None:
+    rounds = Rounds(0.1, random.Random(1))
+    cameras = {f"c{n}": 600.0 for n in range(100)}
+    rounds.keep(cameras, 50.0)  # they come online by and by
+    rounds.keep(cameras | {f"d{n}": 600.0 for n in range(100)} | {"important": 120.0}, 51.0)
+    now, seen = 51.0, []
+    while len(seen) < 201:
+        camera, wait = rounds.next(now)
+        if camera is None:
+            now += max(wait, 1e-6)
+            continue
+        seen.append((now, camera))
+        rounds.looked(camera, now, 0.022, again=False)
+        assert rounds.behind(now) <= 1.0
+    assert {name for _, name in seen} == {*cameras, *(f"d{n}" for n in range(100)), "important"}
+    assert [name for _, name in seen].index("important") == 100
+    assert 200 * FIRST_S - 1.0 <= seen[-1][0] - 50.0 <= 200 * FIRST_S + 1.0
+
+
+def test_one_that_comes_alone_is_due_at_once_and_short_rounds_are_not_held_up() -> None:
+    rounds = Rounds(0.1)
+    rounds.keep({"c": 600.0}, 5.0)
+    assert rounds.next(5.0) == ("c", 0.0)
+    rounds.keep({f"c{n}": 2.0 for n in range(40)}, 100.0)
+    looks = 0
+    while rounds.next(102.0)[0] is not None:
+        rounds.looked(rounds.next(102.0)[0], 102.0, 0.0, again=False)
+        looks += 1
+    assert looks == 40

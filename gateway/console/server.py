@@ -127,7 +127,9 @@ class HttpServer:
             async with asyncio.timeout(within + 2):
                 await self._done.wait()
         except TimeoutError:
-            server.force_exit = True
+            server.force_exit = True  # which uvicorn understands as: leave them to themselves
+            for task in list(server.server_state.tasks):
+                task.cancel()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope.setdefault("state", {})["stopping"] = self._stopping

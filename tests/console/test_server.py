@@ -4,6 +4,7 @@ import asyncio
 import signal
 import ssl
 import subprocess
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,6 +127,28 @@ async def test_an_answer_that_never_ends_is_cut_off_when_the_grace_is_over(servi
         with pytest.raises(aiohttp.ClientError):
             await asyncio.wait_for(answer, 60)
             raise aiohttp.ClientError  # uvicorn answers 500 where nothing was sent yet
+
+
+async def test_answers_are_cut_off_also_where_the_loop_stood_still_over_the_grace(serving) -> None:
+    asked, cut = asyncio.Event(), asyncio.Event()
+
+    async def endless(scope, receive, send) -> None:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cut.set()
+
+    server = await serving(endless)
+    async with aiohttp.ClientSession() as http:
+        answer = asyncio.create_task(http.get(server.url))
+        await asked.wait()
+        stopped = asyncio.create_task(server.stop(0))
+        await asyncio.sleep(0)
+        time.sleep(2.1)
+        await stopped
+        await asyncio.wait_for(cut.wait(), 60)
+        (await answer).close()
 
 
 @pytest.mark.parametrize("begun", [False, True])

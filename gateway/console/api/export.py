@@ -142,7 +142,7 @@ async def _put_together(
     house: Services, alert_id: str, found: Caller, why: str, wanted: MaskedExport, sources: Sequence[Source]
 ) -> Whole:
     """The folder is whoever's who asked, to be cleaned up; where anything is raised nothing is left of it."""
-    folder = await asyncio.to_thread(tempfile.TemporaryDirectory, prefix="masked-")
+    folder = await _folder()
     try:
         made = [
             await _made(Path(folder.name), number, item, *source, wanted.style)
@@ -151,6 +151,16 @@ async def _put_together(
         return folder, await asyncio.to_thread(_members, house, alert_id, found, why, wanted.style, made)
     except BaseException:
         await asyncio.to_thread(folder.cleanup)
+        raise
+
+
+async def _folder() -> Folder:
+    """Who stops waiting for it leaves none behind: the thread makes it all the same."""
+    making = asyncio.ensure_future(asyncio.to_thread(tempfile.TemporaryDirectory, prefix="masked-"))
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        (await making).cleanup()
         raise
 
 

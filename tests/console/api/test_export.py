@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import tempfile
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,15 @@ import pytest
 
 from gateway.console import export_turns
 from gateway.console.api import export as route
+from gateway.video.masking import masker
 
 LEFT = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that begins takes its time on a busy machine."""
+    monkeypatch.setitem(masker.DEADLINE_S, "picture", 250.0)
 
 
 @pytest.fixture
@@ -129,6 +137,28 @@ async def test_one_that_takes_too_long_is_ended_whatever_it_holds(
     assert (await export(http, operator, alert, WHOLE))[0] == 200
 
 
+async def test_one_whose_time_ends_before_its_folder_is_there_leaves_none(
+    house, http, log_in, alert, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make, begun, go_on = tempfile.TemporaryDirectory, threading.Event(), threading.Event()
+
+    def late(**how: Any) -> tempfile.TemporaryDirectory[str]:
+        begun.set()
+        go_on.wait(60)
+        return make(**how)
+
+    (folder := tmp_path / "t").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", late)
+    monkeypatch.setattr(route, "_DEADLINE_S", 0.05)
+    asked = asyncio.create_task(export(http, await log_in("operator"), alert, WHOLE))
+    assert await asyncio.to_thread(begun.wait, 60)
+    await asyncio.sleep(0.1)  # past the deadline
+    go_on.set()
+    assert (await asked)[0] == 503
+    assert list(folder.iterdir()) == []
+
+
 async def test_who_finds_all_turns_taken_is_told_when_to_come_again(
     house, http, log_in, alert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +175,7 @@ async def test_who_finds_all_turns_taken_is_told_when_to_come_again(
     operator = await log_in("operator")
     taken = [asyncio.create_task(export(http, operator, alert, WHOLE)) for _ in range(export_turns.AT_ONCE)]
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             for _ in taken:
                 await under_way.acquire()
             for path in EXPORTS:

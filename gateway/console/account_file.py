@@ -8,12 +8,14 @@ import contextlib
 import os
 import sqlite3
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from gateway.errors import UsageError
 
+_TICK_NS = 20_000_000  # of the kernel's clock that stamps files: 10 ms at the most
 LOCK_WAIT_S = 5.0  # a commit takes milliseconds; five seconds means that somebody holds the file
 
 _SCHEMA = """
@@ -127,7 +129,8 @@ class AccountFile:
             connection.execute("COMMIT")
 
     def signature(self) -> tuple[int, ...] | None:
-        """Differs after a committed change (but for two in one tick of the kernel's clock); None while there is no file.
+        """Differs after a committed change, and at each call while another one could still bear the same stamp; None while
+        there is no file.
 
         The file is not opened for it: closing any handle of it would drop the locks that SQLite holds in this process.
         """
@@ -137,7 +140,9 @@ class AccountFile:
             return None
         except OSError as error:
             raise UsageError(f"cannot read the accounts in {self.path}: {error.strerror}") from None
-        return (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        stamp = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        settled = abs(time.time_ns() - found.st_ctime_ns) > _TICK_NS
+        return stamp if settled else (*stamp, time.monotonic_ns())
 
     def _open(self, wait: float) -> sqlite3.Connection:
         self._create_private()

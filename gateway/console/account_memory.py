@@ -11,7 +11,7 @@ from gateway.errors import UsageError
 from gateway.model import Principal
 from gateway.observability import events
 
-_RELOAD_S = 2.0  # re-read at least this often, for two changes in one tick of the file's clock
+_RELOAD_S = 2.0  # re-read at least this often, whatever the file's stamps say
 _STALE_S = 60.0  # while the file cannot be read, what is known holds this long and no longer
 _READ_WAIT_S = 0.05  # look-ups run on the event loop: a lock held longer is waited out with what is known
 

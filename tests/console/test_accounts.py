@@ -367,6 +367,17 @@ class TestTheFile:
         finally:
             other.close()
 
+    def test_a_second_change_within_one_tick_of_the_kernels_clock_is_seen(
+        self, node: Accounts, shell: Accounts, path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        token = shell.add_token("hub", "viewer")
+        stood, stat = path.stat(), Path.stat
+        monkeypatch.setattr(Path, "stat", lambda of, **how: stood if of == path else stat(of, **how))
+        monkeypatch.setattr("time.time_ns", lambda: stood.st_ctime_ns + 1_000_000)
+        assert node.holder(token) is not None
+        shell.revoke_token("hub")
+        assert node.holder(token) is None
+
     def test_damaged_is_said_in_a_sentence(self, path: Path) -> None:
         path.parent.mkdir()
         path.write_bytes(b"this is no database" * 100)

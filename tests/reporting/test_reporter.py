@@ -190,7 +190,7 @@ async def test_who_stops_says_so(town, clock, above, county):
     async with town.running():
         town.reporter.connected("county")
         await clock.turn(5)
-    await town.reporter.goodbye(1)
+    await town.reporter.goodbye(30)
     assert county.state("town") is NodeState.STOPPED
     assert county.view("town").figures["stopping"] == 1
 

@@ -141,9 +141,10 @@ async def test_a_households_camera_opens_only_while_its_own_alert_is_open(house,
     assert len(await lookings(house)) == 1
 
 
-async def test_a_households_camera_opens_with_its_consent_while_that_is_in_force(house, http) -> None:
-    today = SystemClock().now().astimezone().date()
-    day = timedelta(days=1)
+async def test_a_households_camera_opens_with_its_consent_while_that_is_in_force(house, http, monkeypatch) -> None:
+    noon = SystemClock().now().astimezone().replace(hour=12)  # no midnight comes between
+    monkeypatch.setattr(SystemClock, "now", lambda _: noon.astimezone(UTC))
+    today, day = noon.date(), timedelta(days=1)
 
     def agreed(given_on: date, until: date | None) -> None:
         consent = Consent("王大娘", given_on, until)

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from gateway.errors import ListenFailed
 
 _BACKLOG = 1024
 _AT_ONCE = 64  # connections accepted in one turn of the loop
 _FILLERS = 1  # a queue of length 0 holds one
+_TRIES = 10  # a port that is free at one address may be somebody else's at the next
 
 
 class Listener:
@@ -88,3 +89,25 @@ class Listener:
         for filler in self._fillers:
             filler.close()
         self._fillers.clear()
+
+
+def listen(hosts: Sequence[str], port: int, take: Callable[[socket.socket, str], None]) -> list[Listener]:
+    """One at each of these addresses, all at ``port``; 0: at one that is free at all of them. Raises ListenFailed."""
+    for _ in range(0 if port else _TRIES):
+        with contextlib.suppress(ListenFailed):
+            return _opened(hosts, port, take)
+    return _opened(hosts, port, take)
+
+
+def _opened(hosts: Sequence[str], port: int, take: Callable[[socket.socket, str], None]) -> list[Listener]:
+    listeners: list[Listener] = []
+    try:
+        for host in hosts:
+            listener = Listener(host, listeners[0].port if listeners else port, take)
+            listener.open()
+            listeners.append(listener)
+    except ListenFailed:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners

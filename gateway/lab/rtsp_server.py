@@ -16,7 +16,7 @@ from gateway.lab.connection import Connection
 from gateway.lab.faults import Behaviour, Fault
 from gateway.lab.feeds import Feed
 from gateway.lab.figures import Figures
-from gateway.lab.listener import Listener
+from gateway.lab.listener import Listener, listen
 from gateway.lab.sdp import AUDIO_CONTROL, VIDEO_CONTROL
 from gateway.lab.studio import Studio
 from gateway.model import Credential
@@ -80,11 +80,8 @@ class RtspServer:
     async def start(self) -> None:
         """Listen; ``port`` is the true one afterwards. Raises ListenFailed."""
         raise_limit()
-        for host in (self.host, *(one for one in dict.fromkeys(self._hosts) if one != self.host)):
-            listener = Listener(host, self.port, self._take)
-            listener.open()
-            self._listeners.append(listener)
-            self.port = listener.port
+        self._listeners = listen(list(dict.fromkeys((self.host, *self._hosts))), self.port, self._take)
+        self.port = self._listeners[0].port
 
     async def stop(self) -> None:
         """End every connection and feed."""

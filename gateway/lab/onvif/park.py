@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from gateway.errors import ListenFailed, UsageError
-from gateway.lab.listener import Listener
+from gateway.lab.listener import Listener, listen
 from gateway.lab.onvif.desk import Desk
 from gateway.lab.onvif.device import SimulatedDevice
 from gateway.lab.onvif.discovery import PORT, Discoverable
@@ -80,9 +80,10 @@ class OnvifPark:
     async def start(self) -> None:
         """Listen; ``port`` is the true one afterwards. Raises ListenFailed."""
         raise_limit()
+        hosts = list(dict.fromkeys(device.host for device in self.devices.values()))
+        self._listeners = dict(zip(hosts, listen(hosts, self.port, self._take), strict=True))
         for device in self.devices.values():
-            self._listen(device.host)
-            device.port = self.port
+            device.port = self.port = self._listeners[device.host].port
         if self._discoverable is not None:
             self._answer_probes(self._discoverable)
 

@@ -1,7 +1,8 @@
 """A video worker with cameras that are no cameras: what their address says decides what they do.
 
 file:///PATH shows the keyframe in PATH five times a second and appends a line to PATH.goodbye when it is hung up;
-stream:///PATH shows all pictures of PATH (raw H.264) again and again, fifty a second, unless PATH.off is there; mjpeg:///PATH is one in MJPEG;
+stream:///PATH shows all pictures of PATH (raw H.264) again and again, fifty a second, unless PATH.off is there, and waits before the next
+keyframe for as long as PATH.held is; mjpeg:///PATH is one in MJPEG;
 refuse:///PATH does not take the credential, and appends a line to PATH if there is one; gone:// is not there.
 """
 
@@ -57,6 +58,8 @@ class FileSource:
     async def _show(self, units: list[tuple[bytes, bool]], codec: str, outlet: VideoOutlet) -> None:
         outlet.online(codec)
         for number, (payload, keyframe) in enumerate(itertools.cycle(units)):
+            while keyframe and self._path.with_suffix(".held").exists():
+                await asyncio.sleep(0.02)
             if keyframe and self._path.with_suffix(".off").exists():
                 raise Unreachable("connection reset by 10.0.0.5:554")
             if keyframe or outlet.wants_all:

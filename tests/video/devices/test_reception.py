@@ -40,11 +40,6 @@ async def reception() -> AsyncIterator[Open]:
         await each.close()
 
 
-def free_port() -> int:
-    with socket.create_server(("", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
 async def posted(url: str) -> tuple[int, str]:
     async with aiohttp.ClientSession() as http, http.post(url, data=b"<Notify/>") as answer:
         return answer.status, await answer.text()
@@ -56,14 +51,16 @@ async def test_unless_told_devices_call_the_address_that_they_see(reception: Ope
     assert await posted(desk.base_url) == (200, desk.base_url)
 
 
-async def test_a_port_is_the_one_that_the_firewall_lets_through(reception: Open) -> None:
+async def test_a_port_is_the_one_that_the_firewall_lets_through(reception: Open, free_port: Callable[[], int]) -> None:
     port = free_port()
     desk = await reception(Door("0.0.0.0", port)).desk("127.0.0.1", 80)
     assert desk.base_url == f"http://127.0.0.1:{port}"
     assert await posted(desk.base_url) == (200, desk.base_url)
 
 
-async def test_behind_a_port_forwarding_devices_call_another_host(reception: Open) -> None:
+async def test_behind_a_port_forwarding_devices_call_another_host(
+    reception: Open, free_port: Callable[[], int]
+) -> None:
     port = free_port()
     desk = await reception(Door("192.0.2.7", port)).desk("127.0.0.1", 80)
     assert desk.base_url == f"http://192.0.2.7:{port}"

@@ -28,29 +28,28 @@ async def opened(count: int, host: str = "127.0.0.1") -> list[int]:
         await asyncio.sleep(0)
 
 
-def two_free() -> int:
-    """The first of two free ports."""
+@pytest.fixture
+def first(free_port: Callable[[], int]) -> int:
+    """Of two free ports, which no socket that may have any is given meanwhile."""
     while True:
+        port = free_port()
         with (
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one,
             socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as two,
         ):
-            one.bind(("127.0.0.1", 0))
-            first: int = one.getsockname()[1]
             try:
-                two.bind(("127.0.0.1", first + 1))
+                one.bind(("127.0.0.1", port))
+                two.bind(("127.0.0.1", port + 1))
             except OSError:
                 continue
-            return first
+        return port
 
 
-def test_each_socket_has_a_port_of_the_range() -> None:
-    first = two_free()
+def test_each_socket_has_a_port_of_the_range(first: int) -> None:
     assert run((first, first + 1), lambda: opened(2)) == [first, first + 1]
 
 
-def test_a_range_that_is_used_up_is_said() -> None:
-    first = two_free()
+def test_a_range_that_is_used_up_is_said(first: int) -> None:
     with pytest.raises(OSError, match="no free UDP port") as error:
         run((first, first + 1), lambda: opened(3))
     assert error.value.errno == errno.EADDRINUSE

@@ -130,7 +130,7 @@ async def test_streams_come_from_the_device_and_events_beside_them(clip: Clip, u
     async with village(clip) as home:
         async with worker(DeviceMemory(file)) as roster:
             await roster.apply([CameraOrder("c1", onvif=home.address())])
-            await until(lambda: state(roster) is CameraState.ONLINE)
+            await until(lambda: listens(roster) and state(roster) is CameraState.ONLINE)
             home.park.fire("input")
             await until(lambda: signals(roster))
             assert [(one.camera_id, one.kind, one.active) for one in signals(roster)] == [

@@ -190,7 +190,7 @@ async def test_a_worker_apart_is_waited_for_and_outlives_the_core(
         await successor.stop()
         assert unit.poll() is None
         unit.terminate()
-        assert await asyncio.to_thread(unit.wait, 20) == 0
+        assert await asyncio.to_thread(unit.wait, 60) == 0
     finally:
         unit.kill()
         unit.wait()
@@ -323,13 +323,14 @@ async def test_the_cameras_of_a_killed_worker_move_to_the_other_and_stay_there(
         for camera in cameras:
             newest = (await pool.keyframes(camera.id))[-1]
             assert (await pool.picture(camera.id, newest.id, 160)).width == 160
-        await until(lambda: pool.figures()["video-1"].get("cameras") == {"online": 4})
-        assert pool.figures()["video-0"]["cameras"] == {}
+        await until(lambda: pool.figures()["video-1"]["cameras"] == {"online": 4})
+        await until(lambda: pool.figures()["video-0"]["cameras"] == {})
 
 
 async def test_a_core_that_crashed_finds_moved_cameras_where_they_were(
-    make_pool: Callable[..., WorkerPool], cameras: list[CameraOrder], until: Until
+    make_pool: Callable[..., WorkerPool], cameras: list[CameraOrder], until: Until, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("gateway.video.workers.slot.RECOGNISE_S", 60.0)  # they do not hang, busy as the machine may be
     former = make_pool(cameras, 2)
     moved = next(name for name, at in homes(cameras, range(2)).items() if at == 0)
     async with running(former):
@@ -454,7 +455,7 @@ async def test_a_reload_touches_only_the_cameras_that_changed(
         assert not goodbye.exists()  # neither needs another connection
         changed = replace(dearer[1], credential=Credential("u", "another"))
         await pool.apply([dearer[0], changed, *dearer[2:]])
-        await until(goodbye.exists)
+        await until(lambda: goodbye.exists() and goodbye.read_text())
         await until(lambda: online(pool) == 4)
         assert goodbye.read_text() == f"{changed.id}\n"
         for camera in cameras:  # the ring too, even of the one with another password

@@ -123,7 +123,7 @@ async def test_pictures_are_stored_by_their_hash_with_their_true_offset(scene: S
 
 async def test_a_hundred_alerts_beside_one_camera_cost_one_picture(scene: Scene) -> None:
     scene.ring.frames = frames(7.0)
-    alerts = [await scene.ask(-5000, 0) for _ in range(100)]
+    alerts = await asyncio.gather(*(scene.ask(-5000, 0) for _ in range(100)))
     for alert_id in alerts:
         assert all(one.state.value == "ready" for one in await scene.settled(alert_id))
     assert len(scene.ring.decoded) < 100

@@ -155,6 +155,7 @@ class Desk:
     whep_asked: list[dict[str, str]] = field(default_factory=list)  # camera, reason, stream, session
     whep_ended: list[str] = field(default_factory=list)
     no_pictures: str = ""  # why there is no snapshot of any camera
+    clips: dict[str, Path] = field(default_factory=dict)  # alert's id → the video of its first camera
     base: str = ""
     _streams: set[asyncio.Queue[bytes | None]] = field(default_factory=set)
     _position: int = 100
@@ -274,6 +275,7 @@ class Desk:
             web.get(f"{API}/users", self._page_of(lambda: self.users)), web.post(f"{API}/users", self._user), web.patch(f"{API}/users/{{name}}", self._user),
             web.get(f"{API}/alerts", self._list), web.get(f"{API}/alerts/{{id}}", self._one),
             web.post(f"{API}/alerts/actions", self._act_on_many), web.post(f"{API}/alerts/{{id}}/actions", self._act), web.get(f"{API}/alerts/{{id}}/snapshots/{{snapshot}}", self._picture),
+            web.get(f"{API}/alerts/{{id}}/clips/{{clip}}.mp4", self._clip),
             web.get(f"{API}/cameras", self._page_of(lambda: self.cameras)), web.get(f"{API}/terminals", self._page_of(lambda: self.terminals)),
             web.get(f"{API}/cameras/{{id}}/snapshot.jpg", self._look), web.post(f"{API}/cameras/{{id}}/ptz", self._turn),
             web.get(f"{API}/cameras/{{id}}/diagnosis", self._diagnosis), web.post(f"{API}/cameras/{{id}}/diagnosis", self._diagnosis),
@@ -443,7 +445,7 @@ class Desk:
         return web.json_response({"items": [line], "next": "second"})
 
     async def _figures(self, request: web.Request) -> web.Response:
-        alerts = [alert for alert in self.alerts.values() if alert["status"] == "actual"]
+        alerts = [alert for alert in list(self.alerts.values()) if alert["status"] == "actual"]
         now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
         hours = [
             {"start": stamp(now - timedelta(hours=ago)), "alerts": (ago * 7) % 5, "severe": ago % 2}
@@ -465,6 +467,10 @@ class Desk:
             return problem(404, "This picture has not come from its node yet.")
         camera, offset = snapshot.split("_")
         return web.Response(body=street(camera, int(offset)), content_type="image/jpeg")
+
+    async def _clip(self, request: web.Request) -> web.StreamResponse:
+        path = self.clips.get(request.match_info["id"])
+        return problem(404, "There is no such clip here.") if path is None else web.FileResponse(path)
 
     def _page_of(self, items: Callable[[], list[dict[str, Any]]]) -> Any:
         async def handler(request: web.Request) -> web.Response:
@@ -530,7 +536,7 @@ class Desk:
                 "reason": each["detail"]["held"]["reason"],
                 "id": each["id"],
             }
-            for each in self.alerts.values()
+            for each in list(self.alerts.values())
             if "held" in each["detail"]
         ]
 
@@ -596,7 +602,7 @@ class Desk:
             {"id": each["id"], "kind": each["kind"], "severity": each["severity"], "status": each["status"], "workflow": each["workflow"],
              "assignee": each["assignee"], "raised_at": each["raised_at"], "who": each["source"]["name"], "where": each["place"]["address"],
              "title": each["title"]}
-            for each in self.alerts.values()
+            for each in list(self.alerts.values())
         ]  # fmt: skip
         now = datetime.now(UTC)
         return {

@@ -58,8 +58,9 @@ def test_everything_fits_and_is_large_enough_to_read(size: tuple[int, int], wall
     assert letters >= size[0] / 100  # a hundred signs across the wall
 
 
-def test_silence_is_told_on_the_wall_too(wall: Callable[..., Page]) -> None:
+def test_silence_is_told_on_the_wall_too(wall: Callable[..., Page], desk: Any) -> None:
     page = wall()
+    desk.refuse_stream = True  # the page opens another at once
     page.evaluate("(() => { const now = Date.now; Date.now = () => now() + 3600_000; })()")
     expect(page.get_by_test_id("stale")).to_be_visible()
 

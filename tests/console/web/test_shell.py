@@ -149,10 +149,15 @@ def test_two_tabs_show_the_same_and_one_step_is_seen_in_both(log_in: Callable[..
     expect(rows[1]).to_contain_text("已接警")
 
 
-def test_a_computer_that_slept_opens_a_new_stream_at_once(log_in: Callable[..., Page], desk: Any) -> None:
+def test_a_computer_that_slept_opens_a_new_stream_at_once(
+    log_in: Callable[..., Page], desk: Any, hold: Callable[..., Any]
+) -> None:
     """Its monotonic clock stood still and its connection died unheard; only the wall clock went on."""
     page = log_in()
+    # a quick one would be there before anybody has seen that the former is stale
+    held = hold(page, "**/api/v1/stream*")
     page.evaluate("(() => { const now = Date.now; Date.now = () => now() + 3600_000; })()")
     expect(page.get_by_test_id("stale")).to_be_visible()
+    held(1).continue_()
     expect(page.get_by_test_id("stale")).to_have_count(0)
     assert len(desk.stream_queries) == 2

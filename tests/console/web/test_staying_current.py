@@ -59,9 +59,11 @@ def test_silence_is_shown_and_the_list_is_fetched_meanwhile(open_page: Callable[
     expect(page.locator("[data-testid=link].live")).to_be_visible()
     expect(page.get_by_test_id("stale")).to_have_count(0)
     unsaid = desk.press("李秀英")
+    desk.refuse_stream = True  # after a while the page opens another, and silence would be over before it was seen
     page.clock.run_for(41_000)
     expect(page.get_by_test_id("stale")).to_contain_text("实时通道已静默")
     expect(row(page, unsaid)).to_be_visible()
+    desk.refuse_stream = False
     desk.say("ping", {})
     expect(page.get_by_test_id("stale")).to_have_count(0)
 

@@ -156,6 +156,20 @@ def hold() -> Callable[[Page, str], Callable[[int], Route]]:
     return holding
 
 
+@pytest.fixture
+def chord() -> Callable[[Page, str, str], None]:
+    """``chord(page, "g", "c")``: two keys in a row. The page's clock rests meanwhile: how long the second one is waited for
+    is nothing that a busy machine shall decide."""
+
+    def pressed(page: Page, first: str, second: str) -> None:
+        page.evaluate("(() => { const now = performance.now(); performance.now = () => now; })()")
+        page.keyboard.press(first)
+        page.keyboard.press(second)
+        page.evaluate("delete performance.now")  # the prototype's own is there again
+
+    return pressed
+
+
 @pytest.fixture(scope="session")
 def chromium_flags() -> list[str]:
     """For tests that start a Chromium of their own."""

@@ -33,15 +33,14 @@ def test_a_shift_is_handed_over_with_its_notes(size: tuple[int, int], log_in: Ca
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_the_next_shift_takes_it(log_in: Callable[..., Page], desk: Any) -> None:
+def test_the_next_shift_takes_it(log_in: Callable[..., Page], desk: Any, chord: Callable[..., None]) -> None:
     desk.press("李秀英")
     desk.handovers = [
         {"id": 7, "given_by": "liuyang", "to": "wangfang", "given_at": "2026-01-01T00:00:00.000Z", "since": "2025-12-31T16:00:00.000Z",
          "notes": "", "taken_by": None, "taken_at": None, "report": desk.shift_report()}
     ]  # fmt: skip
     page = log_in()
-    page.keyboard.press("g")
-    page.keyboard.press("o")
+    chord(page, "g", "o")
     page.get_by_test_id("handover-waiting").get_by_role("link").click()
     page.get_by_test_id("handover-take").click()
     expect(page.get_by_test_id("handover-take")).to_have_count(0)

@@ -60,6 +60,11 @@ def plays(page: Page, video: Locator) -> None:
     page.wait_for_function(f"([video, before]) => ({FRAMES})(video) > before + 5", arg=[handle, before])
 
 
+def all_ended(desk: Any) -> bool:
+    """Every view that was asked for, however often a busy machine made the page ask again."""
+    return bool(desk.whep_asked) and {asked["session"] for asked in desk.whep_asked} == set(desk.whep_ended)
+
+
 def test_nothing_is_asked_of_a_camera_before_a_reason_is_given(
     log_in: Callable[..., Page], wall: Any, sender: Any
 ) -> None:
@@ -79,7 +84,7 @@ def test_a_camera_plays_in_its_tile_and_its_session_ends_with_the_page(
     expect(player(page).get_by_test_id("live-mode")).to_have_text("实时 WebRTC")
     page.evaluate("location.hash = '#/cameras'")
     expect(page.get_by_test_id("wall")).to_have_count(0)
-    until(page, lambda: wall.whep_ended == ["s0"])
+    until(page, lambda: all_ended(wall))
 
 
 def test_stills_stand_in_and_say_why_until_the_camera_comes(log_in: Callable[..., Page], wall: Any) -> None:
@@ -116,8 +121,9 @@ def test_frames_that_stop_are_noticed_and_come_back(log_in: Callable[..., Page],
     page = say_why(to_wall(log_in()))
     plays(page, player(page).locator("video"))
     sender.frozen = True
-    expect(player(page)).to_have_attribute("data-mode", "stills")
+    # until the next view has no frame at all
     expect(player(page).get_by_test_id("live-why")).to_contain_text("画面停了")
+    expect(player(page)).to_have_attribute("data-mode", "stills")
     sender.frozen = False
     expect(player(page)).to_have_attribute("data-mode", "live")
     assert "s0" in wall.whep_ended
@@ -130,7 +136,7 @@ def test_a_tile_that_nobody_sees_ends_its_view_and_takes_it_up_again(
     plays(page, player(page).locator("video"))
     page.locator("[data-tile='1']").get_by_role("button", name="放大").click()
     plays(page, page.locator(".large video"))
-    until(page, lambda: wall.whep_ended == ["s0"])
+    until(page, lambda: len(wall.whep_ended) == len(wall.whep_asked) - 1)  # all but the large one
     page.get_by_test_id("back-to-wall").click()
     plays(page, player(page).locator("video"))
 
@@ -142,7 +148,7 @@ def test_a_view_ends_when_the_page_is_hidden_and_comes_back_when_it_is_seen(
     plays(page, player(page).locator("video"))
     hide(page, True)
     expect(player(page)).to_have_attribute("data-mode", "paused")
-    until(page, lambda: wall.whep_ended == ["s0"])
+    until(page, lambda: all_ended(wall))
     hide(page, False)
     expect(player(page)).to_have_attribute("data-mode", "live")
 

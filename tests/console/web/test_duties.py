@@ -37,7 +37,7 @@ COLOURS = """() => {
 def filed(**more: Any) -> dict[str, Any]:
     return {
         "class": "02", "class_name": "家庭求助", "subclass": "0201", "name": "一键求助", "grade": 1, "department": "综治中心",
-        "due": {"register": at(-3600), "dispatch": at(-600), "close": at(7200)}, "done": {"register": at(-3601)}, **more,
+        "due": {"register": at(-3600), "dispatch": at(-575), "close": at(7200)}, "done": {"register": at(-3601)}, **more,
     }  # fmt: skip
 
 
@@ -193,7 +193,7 @@ def owing(desk: Any) -> Any:
         {**task, "kind": "parked", "object": "sinks/hub", "title": "对方拒收", "since": None, "detail": {"count": 3}},
         {**task, "kind": "callback", "object": f"alerts/{early['id']}", "title": "紧急求助: 张伟", "due": at(60), "detail": {"household": {"name": "张伟"}, "terminal": "tv-0002"}},
         {**task, "kind": "undelivered", "object": f"alerts/{early['id']}", "title": "紧急求助: 张伟", "detail": {"sinks": ["county"]}},
-        {**task, "kind": "callback", "object": f"alerts/{late['id']}", "title": "紧急求助: 李秀英", "due": at(-180), "overdue": True, "detail": {"household": home, "terminal": "tv-0001"}},
+        {**task, "kind": "callback", "object": f"alerts/{late['id']}", "title": "紧急求助: 李秀英", "due": at(-155), "overdue": True, "detail": {"household": home, "terminal": "tv-0001"}},
     ]  # fmt: skip
     return desk
 

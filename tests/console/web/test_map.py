@@ -109,6 +109,7 @@ def test_tiles_come_from_the_configured_host_alone(browser: Browser, desk: Any) 
     desk.logged_in = True
     asked: set[str] = set()
     context = browser.new_context()
+    context.set_default_timeout(90_000)
     try:
         page = context.new_page()
         page.on("request", lambda request: asked.add("/".join(request.url.split("/")[:3])))

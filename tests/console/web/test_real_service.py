@@ -14,7 +14,8 @@ from gateway.console.server import HttpServer
 from gateway.model import Level
 from gateway.supervision.clock import SystemClock
 
-expect.set_options(timeout=90_000)
+PATIENCE_MS = 90_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 class Here:
@@ -55,6 +56,7 @@ async def test_an_operator_takes_a_press_from_the_stream_to_its_closing(
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=chromium_flags)
         page = await browser.new_page(viewport={"width": 1366, "height": 768}, locale="zh-CN")
+        page.set_default_timeout(PATIENCE_MS)
         page.on("console", fault)
         page.on("pageerror", lambda error: faults.append(str(error)))
         await page.goto(service)

@@ -13,6 +13,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -25,25 +27,36 @@ CAMERA = "51172400001310000001"
 HOME = "51172400001310000002"
 PASSWORD = "a lantern in the orchard 9"
 CAMERA_PASSWORD = "lantern-orchard-7"  # of the GstRtspServer of conftest.py
-UPPER, LOWER = "10.213.77.1", "10.213.77.2"
 
 
 def run(*words: str) -> bool:
     return subprocess.run(words, capture_output=True).returncode == 0
 
 
+@dataclass(frozen=True)
+class Wall:
+    """A namespace at ``lower`` that dials ``upper`` here and lets nobody dial it."""
+
+    name: str
+    upper: str
+    lower: str
+
+
 @contextmanager
-def wall(name: str) -> Iterator[str | None]:
-    """A namespace at ``LOWER`` that dials ``UPPER`` here and lets nobody dial it; None where this machine has none."""
+def wall() -> Iterator[Wall | None]:
+    """One of our own, beside those of other runs on this machine; None where this machine has none."""
+    number = os.getpid() % 16_384  # of the networks of four addresses in 10.214.0.0/16: the fault lab has 10.213
+    net = f"10.214.{number // 64}.{number % 64 * 4}"
+    name, upper, lower = f"gw{number}", *(str(ip_address(net) + one) for one in (1, 2))
     ours, theirs = f"{name}u", f"{name}l"
     inside = ("ip", "netns", "exec", name)
     steps = (
         ("ip", "netns", "add", name),
         ("ip", "link", "add", ours, "type", "veth", "peer", "name", theirs),
         ("ip", "link", "set", theirs, "netns", name),
-        ("ip", "addr", "add", f"{UPPER}/30", "dev", ours),
+        ("ip", "addr", "add", f"{upper}/30", "dev", ours),
         ("ip", "link", "set", ours, "up"),
-        (*inside, "ip", "addr", "add", f"{LOWER}/30", "dev", theirs),
+        (*inside, "ip", "addr", "add", f"{lower}/30", "dev", theirs),
         (*inside, "ip", "link", "set", theirs, "up"),
         (*inside, "ip", "link", "set", "lo", "up"),
         # as a NAT box: answers come in, and nothing that nobody asked for
@@ -51,14 +64,10 @@ def wall(name: str) -> Iterator[str | None]:
         (*inside, "iptables", "-A", "INPUT", "-i", theirs, "-p", "udp", "-j", "DROP"),
     )
     try:
-        yield name if os.geteuid() == 0 and all(run(*step) for step in steps) else None
+        yield Wall(name, upper, lower) if os.geteuid() == 0 and all(run(*step) for step in steps) else None
     finally:
         run("ip", "netns", "del", name)
         run("ip", "link", "del", ours)
-
-
-with wall(f"gwp{os.getpid() % 100000}") as probe:
-    WALLED = probe is not None
 
 
 class Screen:
@@ -200,16 +209,17 @@ async def test_a_townships_camera_is_seen_live_by_those_who_may(town, seen, scre
 
 
 class Levels:
-    """A county here, and a township that only it can dial; ``inside``: the words that run a program where the township is."""
+    """A county here, and a township that nobody can dial: behind a wall, where this machine has any."""
 
-    def __init__(self, node_of: Callable[..., Any], name: str | None) -> None:
-        self._inside = ("ip", "netns", "exec", name) if name else ()
+    def __init__(self, node_of: Callable[..., Any], wall: Wall | None) -> None:
+        self.wall = wall
+        self._inside = ("ip", "netns", "exec", wall.name) if wall else ()
         self.county = node_of("dazhu", "county", "511724", sources=[{"kind": "cascade", "id": "lower"}])
         port = self.county.base.rpartition(":")[2]
         self._edit(self.county.config, lambda document: document["http"].update(listen=f"0.0.0.0:{port}"))
         auditor(self.county)
         self.camera, address = self._play()
-        url = f"http://{UPPER if name else '127.0.0.1'}:{port}"
+        url = f"http://{wall.upper if wall else '127.0.0.1'}:{port}"
         place = {"lon": 107.2, "lat": 30.7, "area_code": "511724001001"}
         self.township = node_of(
             "zhuyang", "township", "511724001", uppers={"county": (self.county, url)},
@@ -219,7 +229,7 @@ class Levels:
             ],
         )  # fmt: skip
         self.port = int(self.township.base.rpartition(":")[2])
-        if name:
+        if wall:
             self._edit(self.township.config, lambda document: document["http"].update(listen=f"0.0.0.0:{self.port}"))
         auditor(self.township)
 
@@ -275,9 +285,8 @@ class Levels:
 
 @pytest.fixture
 def levels(node_of: Callable[..., Any]) -> Iterator[Levels]:
-    with wall(f"gw{os.getpid() % 100000}") as name:
-        made = Levels(node_of, name)
-        assert (name is not None) == WALLED
+    with wall() as found:
+        made = Levels(node_of, found)
         yield made
         made.end()
         process = made.township.process
@@ -294,13 +303,13 @@ def dialled(address: str) -> bool:
         return False
 
 
-@pytest.mark.parametrize("where", ["behind a wall" if WALLED else "beside"])
-async def test_a_county_shows_what_it_cannot_reach(levels, seen, screen, where) -> None:  # type: ignore[no-untyped-def]
+async def test_a_county_shows_what_it_cannot_reach(levels, seen, screen, record_property) -> None:  # type: ignore[no-untyped-def]
+    record_property("township", "behind a wall" if levels.wall else "beside")
     levels.start()
     county, lower = levels.county, f"zhuyang:{CAMERA}"
     await asyncio.to_thread(seen, "the township's camera at the county", levels.online)
-    if WALLED:
-        assert not await asyncio.to_thread(dialled, f"{LOWER}:{levels.port}")
+    if levels.wall:
+        assert not await asyncio.to_thread(dialled, f"{levels.wall.lower}:{levels.port}")
 
     status, jpeg = await asyncio.to_thread(county.request, f"/api/v1/cameras/{lower}/snapshot.jpg?reason=alert%20a1")
     assert (status, jpeg[:2]) == (200, b"\xff\xd8"), jpeg

@@ -1,5 +1,6 @@
 """A township and a county as real processes, with Mosquitto, GstRtspServer and a terminal that nobody here wrote."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -22,6 +23,15 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 90.0
 PASSWORD = "lantern-orchard-7"
+LONGEST_S = (
+    900.0  # of a test that says nothing else: each of its waits ends a hang sooner, and a busy machine needs them all
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LONGEST_S))
 
 
 def wait_for(what: str, look: Callable[[], Any], patience: float = PATIENCE_S) -> Any:
@@ -145,18 +155,25 @@ class Node:
         return any(named in line and "source is online" in line for line in self.logged().splitlines())
 
     def worker_pids(self) -> list[int]:
-        """Video workers and decoders whose socket or parent belongs to this node's data_dir."""
-        found = []
+        """Video workers whose socket belongs to this node's data_dir."""
+        parents: dict[int, int] = {}
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
             try:
                 words = (entry / "cmdline").read_bytes().split(b"\0")
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
             except OSError:
                 continue
             if b"gateway.video.worker" in words and any(str(self.config.parent).encode() in word for word in words):
-                found.append(int(entry.name))
-        return found
+                parents[int(entry.name)] = parent
+        # a decoder that a worker is just starting still has the worker's words
+        return [pid for pid, parent in parents.items() if parent not in parents]
+
+    def end_workers(self) -> None:
+        for pid in self.worker_pids():
+            with contextlib.suppress(ProcessLookupError):  # it was ending anyway
+                os.kill(pid, signal.SIGKILL)
 
 
 class Television:
@@ -277,8 +294,7 @@ class Town:
                 except subprocess.TimeoutExpired:
                     node.process.kill()
                     node.process.wait(timeout=60)
-            for pid in node.worker_pids():
-                os.kill(pid, signal.SIGKILL)
+            node.end_workers()
 
 
 @pytest.fixture(scope="session")
@@ -411,6 +427,5 @@ def node_of(free_port: Callable[[], int]) -> Iterator[Callable[..., Node]]:
             process.kill()
             process.wait(timeout=60)
     for node in made:
-        for pid in node.worker_pids():
-            os.kill(pid, signal.SIGKILL)
+        node.end_workers()
     shutil.rmtree(directory)

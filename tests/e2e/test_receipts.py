@@ -1,6 +1,7 @@
 """What a household is told, seen by televisions, upper nodes and partners that nobody here wrote."""
 
 import json
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -190,12 +191,15 @@ def test_who_is_away_from_the_desk_is_told_and_the_siren_sounds(node_of, mosquit
     town.start()
     seen("the broker", lambda: town.hears("tv"))
     blown: list[Any] = []
+    hears = threading.Event()
     horn = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="horn")
     horn.on_message = lambda _c, _u, message: blown.append(json.loads(message.payload))
+    horn.on_subscribe = lambda *_: hears.set()
     horn.connect("127.0.0.1", mosquitto.port, 30)
     horn.subscribe("village/square/siren", 1)
     horn.loop_start()
     try:
+        seen("the siren's SUBACK", hears.is_set)
         one, two = tv("tv-1"), tv("tv-2")
         one.press("test", test=True)
         seen("R1 of the test", lambda: one.acks("test", "received"))

@@ -54,7 +54,7 @@ def test_killed_between_press_and_r2(town, television, seen, mosquitto, victim: 
         town.county.kill()
         town.county.start()
     tv.press_until_received(press_id)
-    seen("once at the county", lambda: once_with_pictures_or_reasons(town.county, press_id), 60)
+    seen("once at the county", lambda: once_with_pictures_or_reasons(town.county, press_id))
     seen("R2", lambda: tv.heard(press_id, "forwarded"))
     assert len({answer["alert_id"] for answer in tv.answers}) == 1
 

@@ -23,9 +23,8 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 90.0
 PASSWORD = "lantern-orchard-7"
-LONGEST_S = (
-    900.0  # of a test that says nothing else: each of its waits ends a hang sooner, and a busy machine needs them all
-)
+# of a test that says nothing else: each of its waits ends a hang sooner, and a busy machine may need much of them all
+LONGEST_S = 900.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

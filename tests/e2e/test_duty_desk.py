@@ -250,8 +250,11 @@ def test_a_county_does_it_all_by_keys_with_a_lower_nodes_camera(town, television
 
     keys.press("p")
     expect(page.get_by_test_id("report").locator("figure[data-state=ready]")).to_have_count(4)
+    # how long the second key of a pair is waited for is nothing that a busy machine shall decide
+    page.evaluate("(() => { const now = performance.now(); performance.now = () => now; })()")
     keys.press("g")
     keys.press("u")
+    page.evaluate("delete performance.now")
     wanted = ("wang", "查看实时画面", f"cameras/zhuyang:{CAMERA}", f"警情 {alert_id}")
     seen("the live view in the audit", lambda: wanted in shown.audited())
     assert page.evaluate("window.mice") == 0

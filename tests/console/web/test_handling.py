@@ -1,5 +1,6 @@
 """An alert from the press to its closing, as an operator sees and does it."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -205,6 +206,28 @@ def test_another_operators_step_is_seen_at_once(log_in: Callable[..., Page], des
     desk.change(alert["id"], "acknowledge", "liuyang", "我来处理")
     desk.say("alert", alert)
     expect(detail.get_by_test_id("workflow")).to_have_text("已接警")
+    expect(detail.get_by_test_id("timeline")).to_contain_text("我来处理")
+
+
+def test_an_answer_that_was_overtaken_takes_no_step_back(
+    log_in: Callable[..., Page], desk: Any, hold: Callable[..., Any]
+) -> None:
+    alert = desk.press()
+    page = log_in()
+    detail = opened(page, alert)
+    held = hold(page, f"**/api/v1/alerts/{alert['id']}")
+    desk.change(alert["id"], "note", "liuyang", "我来处理")
+    desk.say("alert", alert)
+    former, before = held(1), json.dumps(alert)
+    detail.get_by_role("button", name="接警", exact=True).click()
+    expect(detail.get_by_test_id("workflow")).to_have_text("已接警")
+    marker = desk.press("张伟")
+    desk.say("alert", marker)
+    expect(row(page, marker)).to_be_visible()  # so the stream has told of the step as well
+    former.fulfill(content_type="application/json", body=before)
+    latter = held(2)  # asked once the former answer has been taken
+    expect(detail.get_by_test_id("workflow")).to_have_text("已接警")
+    latter.continue_()
     expect(detail.get_by_test_id("timeline")).to_contain_text("我来处理")
 
 

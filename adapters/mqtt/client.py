@@ -17,7 +17,14 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from adapters.mqtt.dial import DIAL_DEADLINE, BrokerClient, tls_context, unreached, without_delay
-from adapters.mqtt.refusals import REFUSED, NotTaken, VersionRefused, connect_refused, turned_away
+from adapters.mqtt.refusals import (
+    REFUSED,
+    NotTaken,
+    VersionRefused,
+    connect_refused,
+    publish_refused,
+    turned_away,
+)
 from adapters.mqtt.settings import MqttSettings
 from adapters.mqtt.subscriptions import Subscription, options, shortfalls
 from adapters.mqtt.watch import Watch
@@ -239,7 +246,7 @@ class Connection:
     async def publish(self, topic: str, payload: bytes, reply: ReplyTo | None = None) -> bool:
         """Publish at QoS 1 and wait for the PUBACK. False: the broker says that nobody subscribes to the topic.
 
-        Raises NotTaken where the broker refused it or its connection broke.
+        Raises NotTaken where the broker refused it (TopicRefused: for good) or its connection broke.
         """
         properties = None
         if self.v5 and reply is not None and reply.correlation is not None:
@@ -254,9 +261,7 @@ class Connection:
         self._published[info.mid] = waiting  # and its place in the window, until the PUBACK, even if we stop waiting
         reason = await waiting
         if reason >= REFUSED:
-            raise NotTaken(
-                f"{self._where} refused a publish on {topic} (reason 0x{reason:02x}); may the gateway write it?"
-            )
+            raise publish_refused(self._where, topic, reason)
         return reason != _NO_SUBSCRIBERS
 
     def fail(self, error: GatewayError) -> None:

@@ -9,10 +9,11 @@ from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import MQTTProtocolVersion
 
 from adapters.mqtt.client import Connection
+from adapters.mqtt.forbidden import Forbidden
 from adapters.mqtt.messages import Message, message_of
 from adapters.mqtt.owed import Owed
 from adapters.mqtt.presses import Arrived, press_signal, withdrawn_press
-from adapters.mqtt.refusals import NotTaken, VersionRefused
+from adapters.mqtt.refusals import NotTaken, TopicRefused, VersionRefused
 from adapters.mqtt.settings import MqttSettings
 from adapters.mqtt.subscriptions import Subscription
 from adapters.mqtt.topics import Topic, address_of, reply_address
@@ -70,6 +71,7 @@ class MqttSource:
         self._connection: Connection | None = None
         self._unheard: dict[str, tuple[int, ...]] = {}
         self._owed = Owed()
+        self._forbidden = Forbidden()
 
     # ------------------------------------------------------------------------------------------ source
 
@@ -157,8 +159,18 @@ class MqttSource:
         same = reply is not None and reply.topic == message.topic
         heard = await connection.publish(message.topic, message.payload, reply if same else None)
         if reply is not None and not same:
-            heard = await connection.publish(reply.topic, message.payload, reply) or heard
+            heard = await self._publish_copy(connection, message, reply) or heard
         return heard
+
+    async def _publish_copy(self, connection: Connection, message: Message, reply: ReplyTo) -> bool:
+        terminal = message.terminal or ""
+        if self._forbidden.holds(terminal, self._clock.mono()):
+            return False
+        try:
+            return await connection.publish(reply.topic, message.payload, reply)
+        except TopicRefused as error:
+            self._forbidden.add(terminal, self._clock.mono(), str(error))
+            return False
 
     def _is_older(self, content: Answer | Notice, age: timedelta, attempts: int) -> bool:
         """The box's clock may have jumped by years: only many tries bear its word out."""

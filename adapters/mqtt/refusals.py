@@ -9,6 +9,7 @@ from gateway.errors import AuthFailed, GatewayError, Unreachable
 REFUSED = 0x80  # from here on a reason code is a refusal (MQTT 5.0 §2.4)
 _BAD_VERSION = 0x84  # MQTT 5.0 §3.2.2.2; paho turns the 3.1.1 code 1 into it
 _AUTH_REASONS = {0x86, 0x87, 0x8C}
+_TOPIC_REASONS = {0x87, 0x90}  # MQTT 5.0 §3.4.2.1: not authorized, topic name invalid
 
 
 class VersionRefused(Unreachable):
@@ -17,6 +18,16 @@ class VersionRefused(Unreachable):
 
 class NotTaken(GatewayError):
     """The broker did not take a publish."""
+
+
+class TopicRefused(NotTaken):
+    """It will never take one of ours on this topic."""
+
+
+def publish_refused(where: str, topic: str, reason: int) -> NotTaken:
+    """What a PUBACK says that is a refusal."""
+    kind = TopicRefused if reason in _TOPIC_REASONS else NotTaken
+    return kind(f"{where} refused a publish on {topic} (reason 0x{reason:02x}); may the gateway write it?")
 
 
 def connect_refused(where: str, reason: ReasonCode, *, v5: bool) -> GatewayError:

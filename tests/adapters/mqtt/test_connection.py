@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import subprocess
 from dataclasses import replace
@@ -364,6 +365,28 @@ async def test_an_answer_heard_on_its_response_topic_alone_is_delivered(gateway_
     await gateway.connect()
     assert await gateway.source.send(answer(reply_to=ReplyTo("replies/7"))) is None
     await until(lambda: len(terminal.heard) == 1)
+
+
+async def test_a_response_topic_that_the_broker_forbids_us_holds_up_no_answer(
+    gateway_of, mosquitto, terminal_of, until
+):
+    """With `max_queued_messages 0` Mosquitto 2.0.11 ends the connection of whoever publishes what it forbids."""
+    mosquitto.stop()
+    rights = mosquitto.directory / "rights"
+    rights.write_text("topic readwrite tv/#\n")
+    mosquitto.extra = f"allow_anonymous true\nacl_file {rights}"
+    mosquitto.start()
+    gateway, terminal = gateway_of(mosquitto.url), terminal_of()
+    await terminal.subscribe("tv/tv-0001/ack")
+    await gateway.connect()
+    assert await gateway.source.send(answer(reply_to=ReplyTo("replies/7", b"7"))) is None
+    with contextlib.suppress(Unreachable):
+        await gateway.disconnect()
+    await gateway.connect()
+    for number in range(3):
+        assert await gateway.source.send(answer(reply_to=ReplyTo(f"replies/{number}"))) is None
+    await until(lambda: len(terminal.heard) == 4)
+    assert mosquitto.log.count("Denied PUBLISH from gateway-n1") == 1
 
 
 async def test_many_answers_at_once(gateway, terminal, until):

@@ -28,7 +28,7 @@ _RFC3339 = re.compile(
 _SALVAGE = {
     "press_id": re.compile(r'"press_id"\s{0,64}:\s{0,64}("(?:[^"\\]|\\.){0,1600}")'),
     "pressed_at": re.compile(r'"pressed_at"\s{0,64}:\s{0,64}("[^"\\]{0,64}"|-?[0-9.eE+-]{1,32}(?=[\s,}\]]))'),
-    "seq": re.compile(r'"seq"\s{0,64}:\s{0,64}(-?[0-9]{1,20})(?=[\s,}\]])'),
+    "seq": re.compile(r'"seq"\s{0,64}:\s{0,64}(-?[0-9]{1,20}(?:\.0{1,20})?)(?=[\s,}\]])'),
 }
 
 
@@ -204,6 +204,8 @@ def _text(value: object) -> str | None:
 
 
 def _seq(value: object) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # JSON knows one kind of number, and Lua writes 12.0
     if isinstance(value, bool) or not isinstance(value, int):
         raise _Fault(f"is {_type_name(value)}; a whole number is wanted")
     if abs(value) >= _WIDEST_SEQ:

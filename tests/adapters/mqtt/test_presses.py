@@ -110,6 +110,8 @@ def test_a_test_press_is_one_only_in_a_sound_payload():
         (b'{"seq": true}', ["seq", "true or false"]),
         (b'{"seq": 1.5}', ["seq"]),
         (b'{"seq": 18446744073709551616}', ["seq", "64"]),
+        (b'{"seq": 1e300}', ["seq", "64"]),
+        (b'{"seq": 1e400}', ["seq"]),
         (b'{"test": "true"}', ["test", "text"]),
         (b'{"test": 1}', ["test", "a number"]),
         (b'{"text": 1}', ["text"]),
@@ -216,6 +218,17 @@ def test_seq_and_time_make_the_repeat_key_where_no_id_was_sent():
     assert press({"seq": 3}).press.repeat_key is None
     assert press({"pressed_at": 1769846400000}).press.repeat_key is None
     assert press({"press_id": "p", "seq": 3, "pressed_at": 1769846400000}).press.repeat_key is None
+
+
+def test_a_whole_number_may_be_written_with_a_point():
+    written = {
+        number: b'{"kind": "fire", "seq": %b, "pressed_at": 1769846400000}' % number
+        for number in (b"3", b"3.0", b"3e0")
+    }
+    signals = [press(payload) for payload in written.values()]
+    assert [signal.kind for signal in signals] == [Kind.FIRE] * 3 and not any(signal.detail for signal in signals)
+    cut_off = press(b'{"seq": 3.0, "pressed_at": 1769846400000, "kind')
+    assert len({signal.press.repeat_key for signal in (*signals, cut_off)}) == 1
 
 
 def test_what_the_broker_said_goes_along():

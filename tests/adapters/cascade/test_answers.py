@@ -31,6 +31,10 @@ def test_a_receipt_for_our_bytes_is_taken():
     assert receipt_of({"receipts": [{"id": "other"}, RECEIPT]}) == Receipt("e1", SHA, 17, NOW)
 
 
+def test_hex_may_be_written_in_capitals():
+    assert receipt_of({"receipts": [{**RECEIPT, "sha256": SHA.upper()}]}) == Receipt("e1", SHA, 17, NOW)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -42,6 +46,7 @@ def test_a_receipt_for_our_bytes_is_taken():
         {"receipts": [17, None, {}]},
         {"receipts": [{**RECEIPT, "id": "e2"}]},
         {"receipts": [{**RECEIPT, "sha256": "b" * 64}]},
+        {"receipts": [{**RECEIPT, "sha256": 7}]},
         {"receipts": [{**RECEIPT, "seq": None}]},
         {"receipts": [{**RECEIPT, "seq": True}]},
         {"receipts": [{**RECEIPT, "seq": -1}]},

@@ -41,6 +41,7 @@ from gateway.console.api import users as user_routes
 from gateway.console.api.access import may_look
 from gateway.console.api.description import PROBLEMS, describe
 from gateway.console.auth import Caller, Gatekeeper
+from gateway.console.blanks import Blanks
 from gateway.console.body_limit import BodyLimit
 from gateway.console.edge import Edge, tile_hosts
 from gateway.console.handovers import Handovers
@@ -176,7 +177,7 @@ def create_console(
     app.include_router(_probes(ready))
     app.include_router(pages(web_root))
     app.openapi = describe(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
-    return Edge(BodyLimit(app, _BODY_BYTES, _LARGER), extra_mounts, images=tile_hosts(shown.map.tiles))
+    return Edge(Blanks(BodyLimit(app, _BODY_BYTES, _LARGER)), extra_mounts, images=tile_hosts(shown.map.tiles))
 
 
 def _operation_id(route: APIRoute) -> str:

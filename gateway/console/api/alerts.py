@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 from gateway.alerts.causality import order
 from gateway.console.api.description import answers
 from gateway.console.api.looking_back import Why, required_reason
-from gateway.console.api.moments import in_reach
+from gateway.console.api.moments import Asked, in_reach
 from gateway.console.api.paging import Cursor, Limit, page, unknown_cursor
 from gateway.console.api.schemas import Alert, AlertInList, Page
 from gateway.console.api.schemas import Problem as NotThere
@@ -37,8 +37,8 @@ async def alerts(
     severity: Annotated[list[str] | None, Query(description="1 to 4; repeated or comma separated")] = None,
     kind: Annotated[list[str] | None, Query(description="repeated or comma separated")] = None,
     area: Annotated[str | None, Query(max_length=32, description="beginning of the area code")] = None,
-    since: Annotated[datetime | None, Query(description="raised at or after, RFC 3339")] = None,
-    until: Annotated[datetime | None, Query(description="raised before, RFC 3339")] = None,
+    since: Annotated[Asked | None, Query(description="raised at or after, RFC 3339")] = None,
+    until: Annotated[Asked | None, Query(description="raised before, RFC 3339")] = None,
     q: Annotated[str | None, Query(max_length=200, description="text in title, address, source")] = None,
     cursor: Cursor = None,
     limit: Limit = 50,

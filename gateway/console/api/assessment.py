@@ -11,7 +11,7 @@ from gateway.alerts import casework
 from gateway.alerts.assessment import Assessment, Figures, assess
 from gateway.alerts.taxonomy import CaseClass, SubClass
 from gateway.codec import optional_time
-from gateway.console.api.moments import Moment
+from gateway.console.api.moments import AskedMoment
 from gateway.console.api.paging import page
 from gateway.console.api.schemas import Page, Shape
 from gateway.console.api.schemas import Problem as NotThere
@@ -120,8 +120,10 @@ async def taxonomy(found: Reader, house: House) -> Response:
 async def assessment(
     found: Reader,
     house: House,
-    since: Annotated[Moment | None, Query(description="raised at or after; 30 days before `until` unless told")] = None,
-    until: Annotated[Moment | None, Query(description="raised before; now unless told")] = None,
+    since: Annotated[
+        AskedMoment | None, Query(description="raised at or after; 30 days before `until` unless told")
+    ] = None,
+    until: Annotated[AskedMoment | None, Query(description="raised before; now unless told")] = None,
     area: Annotated[str | None, Query(max_length=32, description="beginning of the area code")] = None,
 ) -> Response:
     """Alerts raised in [since, until), of the caller's areas; tests and drills are left out."""

@@ -4,7 +4,6 @@ import asyncio
 import csv
 import io
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
@@ -13,6 +12,7 @@ from starlette.responses import JSONResponse
 from gateway.config.csv_table import harmless_cell
 from gateway.console.api import schemas
 from gateway.console.api.alerts import aware
+from gateway.console.api.moments import Asked
 from gateway.console.api.paging import Cursor, Limit, page, unknown_cursor
 from gateway.console.auth import Auditor
 from gateway.console.problems import Problem
@@ -44,8 +44,8 @@ async def audit(
     object: Annotated[
         str | None, Query(max_length=300, description="such as alerts/ID, with what lies within it")
     ] = None,
-    since: Annotated[datetime | None, Query(description="at or after, RFC 3339")] = None,
-    until: Annotated[datetime | None, Query(description="before, RFC 3339")] = None,
+    since: Annotated[Asked | None, Query(description="at or after, RFC 3339")] = None,
+    until: Annotated[Asked | None, Query(description="before, RFC 3339")] = None,
     q: Annotated[str | None, Query(max_length=200, description="text in actor, object, reason, detail")] = None,
     format: Annotated[Literal["json", "csv"], Query(description="csv: a table of all that is asked for")] = "json",
     cursor: Cursor = None,
@@ -104,8 +104,8 @@ async def viewing_register(
     form: Annotated[Literal["csv", "xlsx"], Path(description="the file's form")],
     found: Auditor,
     house: House,
-    since: Annotated[datetime | None, Query(description="at or after, RFC 3339")] = None,
-    until: Annotated[datetime | None, Query(description="before, RFC 3339")] = None,
+    since: Annotated[Asked | None, Query(description="at or after, RFC 3339")] = None,
+    until: Annotated[Asked | None, Query(description="before, RFC 3339")] = None,
 ) -> Response:
     """The register of viewings (调阅登记): who looked at or took along what, when, from where and why; at most 20,000 lines, the
     newest of the span."""

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Response
 from starlette.responses import JSONResponse
 
 from gateway.console.api import schemas
+from gateway.console.api.moments import Asked
 from gateway.console.auth import Reader
 from gateway.console.problems import Problem
 from gateway.console.services import House
@@ -62,7 +63,7 @@ class Figures(schemas.Shape):
 
 
 @router.get("/figures", response_model=Figures)
-async def figures(found: Reader, house: House, since: Annotated[datetime | None, Query()] = None) -> Response:
+async def figures(found: Reader, house: House, since: Annotated[Asked | None, Query()] = None) -> Response:
     """Of real alerts since a moment, no more than 24 hours back; without one, of the last 24 hours."""
     now = house.clock.now()
     if since is not None and since.tzinfo is None:

@@ -12,7 +12,7 @@ from gateway.canonical import canonical_json, sha256_hex
 from gateway.codec import optional_time
 from gateway.console.api import tasks
 from gateway.console.api.alerts import aware
-from gateway.console.api.moments import Moment
+from gateway.console.api.moments import Asked, Moment
 from gateway.console.api.paging import Cursor, Limit, after_cursor, page, page_of_rows, unknown_cursor
 from gateway.console.api.schemas import Page, Shape
 from gateway.console.api.schemas import Problem as ProblemShape
@@ -97,9 +97,7 @@ async def handover(
     found: Reader,
     house: House,
     book: Book,
-    since: Annotated[
-        datetime | None, Query(description="the shift's beginning, RFC 3339; else the last handover")
-    ] = None,
+    since: Annotated[Asked | None, Query(description="the shift's beginning, RFC 3339; else the last handover")] = None,
 ) -> Response:
     """What a handover would say now."""
     began = aware("since", since) or await _last(house, book, found)

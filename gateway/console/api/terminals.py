@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 
 from gateway.console import below
 from gateway.console.api import schemas
-from gateway.console.api.moments import Moment
+from gateway.console.api.moments import AskedMoment
 from gateway.console.api.paging import Cursor, Limit, after_cursor, page, page_of_rows
 from gateway.console.auth import Caller, Reader, covers, may_call
 from gateway.console.below import Wanted
@@ -41,7 +41,7 @@ async def terminals(
     area: Annotated[str | None, Query(pattern=r"^\d{2,12}$", description="beginning of the area code")] = None,
     q: Annotated[str | None, Query(min_length=1, max_length=128, description="in id, name, phone or address")] = None,
     untested_since: Annotated[
-        Moment | None, Query(description="without a test press since then; of this node's own alone")
+        AskedMoment | None, Query(description="without a test press since then; of this node's own alone")
     ] = None,
     cursor: Cursor = None,
     limit: Limit = 50,

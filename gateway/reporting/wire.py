@@ -65,15 +65,12 @@ def card_json(card: NodeCard) -> dict[str, Any]:
 
 
 def camera_json(held: HeldCamera) -> dict[str, Any]:
-    camera, health = held.camera, held.health
+    camera = held.camera
     return {
         **camera_state_json(held),
         "name": camera.name[:_MAX_NAME],
         "scene": camera.scene.value,
         "place": place_json(camera.place),
-        "codec": None if health is None else health.codec,
-        "width": None if health is None else health.width,
-        "height": None if health is None else health.height,
         "masks": masks_json(camera.masks),
         "consent": None if camera.consent is None else consent_json(camera.consent),
         **({} if camera.place_type is None else {"place_type": camera.place_type[:_MAX_PLACE_TYPE]}),
@@ -81,6 +78,7 @@ def camera_json(held: HeldCamera) -> dict[str, Any]:
 
 
 def camera_state_json(held: HeldCamera) -> dict[str, Any]:
+    """With what its stream is: at a start the whole picture goes up before any camera has shown one."""
     health = held.health
     return {
         "id": held.id,
@@ -88,6 +86,9 @@ def camera_state_json(held: HeldCamera) -> dict[str, Any]:
         "reason": None if health is None or health.reason is None else health.reason[:_MAX_WORDS],
         "since": None if health is None else rfc3339(health.since),
         "last_keyframe_at": None if health is None else optional_time(health.last_keyframe_at),
+        "codec": None if health is None else health.codec,
+        "width": None if health is None else health.width,
+        "height": None if health is None else health.height,
         "faults": [] if health is None else list(health.faults),
     }
 

@@ -102,6 +102,20 @@ async def test_a_state_goes_up_once_it_has_stood_and_within_five_seconds(town, c
         assert "inventory" not in kinds(above, sent)
 
 
+async def test_what_a_stream_is_goes_up_once_it_is_known(town, clock, above, county):
+    """A node that starts has told of all its cameras before any has shown a picture."""
+    town.say("c007", "connecting")
+    async with town.running():
+        town.reporter.connected("county")
+        await clock.turn(1)
+        shown = CameraHealth("c007", CameraState.ONLINE, clock.now(), codec="h265", width=1920, height=1080)
+        town.video.states["c007"] = shown
+        await clock.turn(10)
+    assert kinds(above).count("inventory") == 5
+    health = county.camera("town", "c007").health
+    assert (health.state, health.codec, health.width, health.height) == (CameraState.ONLINE, "h265", 1920, 1080)
+
+
 async def test_a_camera_that_flaps_is_told_once_as_that(town, clock, above, county):
     async with town.running():
         town.reporter.connected("county")

@@ -45,6 +45,7 @@ from gateway.console.blanks import Blanks
 from gateway.console.body_limit import BodyLimit
 from gateway.console.edge import Edge, tile_hosts
 from gateway.console.handovers import Handovers
+from gateway.console.heads import Heads
 from gateway.console.households import Households
 from gateway.console.inventory import Inventory, NodeInfo
 from gateway.console.newsroom import Newsroom
@@ -177,7 +178,13 @@ def create_console(
     app.include_router(_probes(ready))
     app.include_router(pages(web_root))
     app.openapi = describe(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
-    return Edge(Blanks(BodyLimit(app, _BODY_BYTES, _LARGER)), extra_mounts, images=tile_hosts(shown.map.tiles))
+    asked = Heads(Blanks(BodyLimit(app, _BODY_BYTES, _LARGER)), f"{API}/", _knows_head)
+    return Edge(asked, extra_mounts, images=tile_hosts(shown.map.tiles))
+
+
+def _knows_head(path: str) -> bool:
+    """A look at a clip's length is no viewing of it."""
+    return path.endswith(".mp4")
 
 
 def _operation_id(route: APIRoute) -> str:

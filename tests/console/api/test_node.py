@@ -67,6 +67,21 @@ async def test_what_is_not_there_is_a_problem(house, http, method, path, status)
             assert answer.headers["Allow"]
 
 
+async def test_head_is_answered_as_get_without_the_content(house, http) -> None:
+    alert = await house.raise_alert()
+    headers = house.bearer("operator")
+    for path in ("/alerts", f"/alerts/{alert}", "/nodes", "/openapi.json", "/alerts/none", "/nothing"):
+        async with http.get(f"/api/v1{path}", headers=headers) as answer:
+            status, length, kind = answer.status, len(await answer.read()), answer.content_type
+        async with http.head(f"/api/v1{path}", headers=headers) as answer:
+            told = (answer.status, int(answer.headers["Content-Length"]), answer.content_type)
+            assert (*told, await answer.read()) == (status, length, kind, b""), path
+    async with http.head("/api/v1/alerts") as answer:
+        assert answer.status == 401
+    async with http.head("/api/v1/stream", headers=headers) as answer:
+        assert (answer.status, answer.content_type) == (200, "text/event-stream")
+
+
 async def test_a_mistake_of_ours_is_a_problem_without_a_traceback(house, http, monkeypatch) -> None:
     def broken():
         raise ZeroDivisionError("secret inside")

@@ -52,7 +52,9 @@ def install(app: FastAPI) -> None:
         return problem_response(error.status_code, _http_detail(request, error), headers=error.headers)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+        if not _says_json(request) and any(_is_unread_body(fault) for fault in error.errors()):
+            return problem_response(415, "application/json is accepted here: say so in Content-Type.")
         faults = [
             {"where": _where(fault["loc"]), "what": fault["msg"].removeprefix("Value error, ")}
             for fault in error.errors()
@@ -71,6 +73,16 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def unexpected(_: Request, __: Exception) -> JSONResponse:
         return problem_response(500, "The gateway made a mistake; its log says more. Trying again may help.")
+
+
+def _says_json(request: Request) -> bool:
+    essence = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return essence == "application/json" or (essence.startswith("application/") and essence.endswith("+json"))
+
+
+def _is_unread_body(fault: Mapping[str, Any]) -> bool:
+    """It came, and was not looked into, for it does not call itself JSON."""
+    return fault["loc"] == ("body",) and isinstance(fault.get("input"), bytes)
 
 
 def _http_detail(request: Request, error: HTTPException) -> str:

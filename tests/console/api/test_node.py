@@ -115,6 +115,17 @@ async def test_bodies_that_are_no_json_are_problems(house, http, body) -> None:
         assert answer.status in (400, 422)
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/json", ""])
+async def test_a_body_that_does_not_call_itself_json_is_told_so(house, http, kind) -> None:
+    """What curl and others send where nobody says otherwise."""
+    alert = await house.raise_alert()
+    headers = {**house.bearer("operator"), "Content-Type": kind}
+    said = b'{"action": "acknowledge"}'
+    async with http.post(f"/api/v1/alerts/{alert}/actions", headers=headers, data=said) as answer:
+        assert (answer.status, answer.content_type) == (415, "application/problem+json")
+        assert "application/json" in (await answer.json())["detail"]
+
+
 async def test_every_answer_has_the_security_headers(house, http) -> None:
     for path in ("/", "/livez", "/api/v1/alerts", "/nothing", "/api/v1/openapi.json"):
         async with http.get(path) as answer:

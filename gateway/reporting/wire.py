@@ -331,6 +331,8 @@ def _degrees(value: object, limit: int) -> float | None:
 
 
 def _size(value: object) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 100_000 else None
 
 

@@ -56,3 +56,12 @@ def test_what_has_to_be_known_in_a_household_travels_with_its_terminal() -> None
     for household in (Household("王家", "138", None, "听力不好"), Household("王家")):
         read = read_terminal(terminal_json(HeldTerminal(Terminal("tv-1", household), TerminalState("tv-1"))))
         assert read is not None and read.terminal.household == household
+
+
+@pytest.mark.parametrize(
+    ("told", "read"), [(640, 640), (640.0, 640), (640.5, None), (1e300, None), (True, None), (0, None), ("640", None)]
+)
+def test_a_whole_number_may_be_written_with_a_point(told, read) -> None:
+    held = read_camera({"id": "c1", "state": "online", "width": told}, NOW)
+    assert held is not None and held.health is not None
+    assert held.health.width == read

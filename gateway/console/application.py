@@ -178,7 +178,7 @@ def create_console(
     app.include_router(_probes(ready))
     app.include_router(pages(web_root))
     app.openapi = describe(app)  # type: ignore[method-assign]  # FastAPI's own way to extend it
-    asked = Heads(Blanks(BodyLimit(app, _BODY_BYTES, _LARGER)), f"{API}/", _knows_head)
+    asked = Heads(Blanks(BodyLimit(app, _BODY_BYTES, _LARGER), (f"{API}/alerts",)), f"{API}/", _knows_head)
     return Edge(asked, extra_mounts, images=tile_hosts(shown.map.tiles))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from hypothesis.internal.conjecture import providers
 
 # A deadline for each example and the check that examples are drawn quickly are timed assertions: they fail on a busy machine,
 # not on a fault. Every run plays the same examples, so that what is red was red before it was merged; others are looked for
@@ -21,6 +22,13 @@ _ANY_SPEED = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 settings.register_profile("gateway", **_ANY_SPEED, derandomize=True, database=None)
 settings.register_profile("explore", **_ANY_SPEED, derandomize=False, print_blob=True)
 settings.load_profile("gateway")
+
+
+def pytest_sessionstart() -> None:
+    """Hypothesis also draws the constants of our modules that are loaded by then: which those are depends on the tests that
+    the same process ran before. It has no setting for it."""
+    if settings.default.derandomize:
+        providers._get_local_constants = providers.Constants
 
 
 def _peer(name: str) -> ModuleType:

@@ -139,10 +139,11 @@ class _Attempt:
         """Until the end of the stream. Raises DeviceError; EOFError, OSError when the child is gone."""
         self._video_at = self._keyframe_at = self._mono()
         while True:
-            self._take(await self._next(child))
+            # Before the stream is understood, too: told later, the child has passed over the first pictures.
             if self._outlet.wants_all is not self._told:
                 self._told = self._outlet.wants_all
                 child.say(EVERYTHING if self._told else KEYFRAMES)
+            self._take(await self._next(child))
 
     async def _next(self, child: Child) -> Message:
         now, waits = self._mono(), self._timeouts

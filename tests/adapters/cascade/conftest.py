@@ -32,10 +32,11 @@ class LoopbackServer(uvicorn.Server):
 
 
 class Served:
-    """An ASGI app on a free loopback port; ``start`` after ``stop`` listens on the same one."""
+    """An ASGI app on loopback; ``start`` after ``stop`` listens on the same ``port``, for which it takes one of
+    ``free_port``: others are given ports of the kernel's meanwhile."""
 
-    def __init__(self) -> None:
-        self.port = 0
+    def __init__(self, port: int = 0) -> None:
+        self.port = port
         self._server: LoopbackServer | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -160,11 +161,11 @@ class Screen:
 class UpperNode:
     """The county: a ledger, an exchange, a source, served. ``restart`` keeps the disk and the port."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, port: int) -> None:
         self._path = path
         self.media = MemoryMedia(path.parent)
         self.tokens = FixedTokens()
-        self.served = Served()
+        self.served = Served(port)
         self.screen = Screen()
         self.ways: dict[str, str] = {}
 
@@ -261,8 +262,8 @@ class AnswerDropper:
 
 
 @pytest.fixture
-async def upper(tmp_path: Path) -> AsyncIterator[UpperNode]:
-    node = UpperNode(tmp_path / "county.db")
+async def upper(tmp_path: Path, free_port: Callable[[], int]) -> AsyncIterator[UpperNode]:
+    node = UpperNode(tmp_path / "county.db", free_port())
     await node.start()
     yield node
     await node.stop()

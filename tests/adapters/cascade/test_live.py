@@ -8,6 +8,7 @@ import struct
 import aiohttp
 import pytest
 
+from adapters.cascade import live
 from adapters.cascade.downlink import CascadeDownlink
 from adapters.cascade.live import CascadeLive
 from adapters.cascade.traffic import Traffic
@@ -212,7 +213,8 @@ async def test_a_lower_node_shows_no_more_than_it_may(upper, lower) -> None:
         await asked(upper, camera="cam-2")
 
 
-async def test_alarms_go_before_frames(upper, lower, eventually) -> None:
+async def test_alarms_go_before_frames(upper, lower, eventually, monkeypatch) -> None:
+    monkeypatch.setattr(live, "_GIVE_WAY_S", 3600.0)  # else a frame goes all the same while the machine is held up
     township = await lower()
     feed = await asked(upper)
     await eventually(lambda: len(upper.screen.frames[feed]) == 5)

@@ -52,6 +52,7 @@ class Mosquitto:
         """SIGSTOP: it is there and says nothing, until it is killed."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WNOWAIT)
         self._frozen = True
 
     def _end(self, how: signal.Signals) -> None:

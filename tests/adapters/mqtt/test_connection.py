@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from adapters.mqtt import client
+from adapters.mqtt import client, connection
 from gateway.errors import AuthFailed, Refused, StoreFailed, TryLater, Unreachable
 from gateway.model import Answer, Entry, Kind, Lane, Notice, Parcel, ReplyTo, Stage
 from gateway.observability import metrics
@@ -141,7 +141,10 @@ async def test_a_killed_broker_that_comes_back_still_has_the_presses_it_kept(gat
     await until(lambda: gateway.outlet.press_ids[:2] == ["0", "1"])
 
 
-async def test_a_press_under_way_when_the_broker_is_killed_still_reaches_the_disk(gateway, mosquitto, terminal, until):
+async def test_a_press_under_way_when_the_broker_is_killed_still_reaches_the_disk(
+    gateway, mosquitto, terminal, until, monkeypatch
+):
+    monkeypatch.setattr(connection, "_FINISH_DEADLINE", 60.0)
     await gateway.connect()
     gateway.outlet.free.clear()
     await terminal.publish("tv/tv-0001/alarm", {"press_id": "p"})
@@ -502,7 +505,7 @@ async def test_somebody_who_never_answers_connect(gateway_of, monkeypatch):
 
 
 @pytest.mark.parametrize("refusal", [b"\x20\x02\x00\x01", b"", None])
-async def test_a_broker_that_knows_only_3_1_1_is_spoken_to_in_it(gateway_of, monkeypatch, refusal):
+async def test_a_broker_that_knows_only_3_1_1_is_spoken_to_in_it(gateway_of, free_port, monkeypatch, refusal):
     """One refuses MQTT 5 by CONNACK code 1, as §3.1.2.2 of 3.1.1 asks; another hangs up; another says nothing."""
     if refusal is None:
         monkeypatch.setattr(client, "_ANSWER_DEADLINE", 3.0)
@@ -523,9 +526,9 @@ async def test_a_broker_that_knows_only_3_1_1_is_spoken_to_in_it(gateway_of, mon
             await reader.read()
         writer.close()
 
-    server = await asyncio.start_server(old_broker, "127.0.0.1", 0)
+    port = free_port()
+    server = await asyncio.start_server(old_broker, "127.0.0.1", port)
     async with server:
-        port = server.sockets[0].getsockname()[1]
         gateway = gateway_of(f"mqtt://127.0.0.1:{port}")
         await gateway.connect()
         assert levels == [5, 4]

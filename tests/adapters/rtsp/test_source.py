@@ -331,7 +331,7 @@ async def test_nobody_listens(outlet, free_port):
 
 async def test_a_host_that_does_not_exist(outlet):
     with pytest.raises(Unreachable, match="cannot be connected"):
-        await RtspSource("c", "rtsp://camera.invalid/", None).run(outlet)
+        await RtspSource("c", "rtsp://camera.invalid/", None, timeouts=CALM).run(outlet)
 
 
 async def test_silence_after_accept(wire, outlet):

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
+from adapters.onvif import transport
 from adapters.onvif.client import SoapClient
 from adapters.onvif.clock import DeviceClock, measure
 from adapters.onvif.faults import ClockSuspected, LoginWanted, NotPermitted, OnvifFault
@@ -186,7 +187,8 @@ async def test_a_clock_set_after_it_was_measured_costs_no_verdict(device, connec
     await ask(client)
     device.clock_offset = 0
     await ask(client, "GetScopes")
-    assert client.clock.reading is not None and abs(client.clock.reading.offset_s) < 2
+    reading = client.clock.reading
+    assert reading is not None and abs(reading.offset_s) <= reading.uncertainty_s + 0.1
 
 
 async def test_a_digest_is_not_the_clocks_business(device, connect):
@@ -260,7 +262,9 @@ async def test_what_the_device_says_of_the_attempts_left_is_told(device, connect
 
 async def test_a_clock_told_slowly_is_not_taken_for_one_that_was_set(device, connect, soap_bodies):
     """Else a wrong password would be tried twice at devices behind slow lines."""
-    moments = iter((0.0, 3.0, 9.0))
+    # Told in whole seconds, two times may be a second further apart than they are: 3.4 s at most, within the doubt of
+    # two trips of 2.5 s, and mostly more than the two seconds by which a clock counts as set.
+    moments = iter((0.0, 2.4, 9.0))
 
     async def slow(request):
         await asyncio.sleep(2.5)
@@ -367,8 +371,10 @@ async def test_silence_ends_at_the_deadline(device, connect):
 
     device.wants = ""
     device.answers["GetScopes"] = never
+    client = connect()
+    await ask(client)  # its connection is kept: that takes none of the time
     with pytest.raises(Unreachable, match=r"did not answer GetScopes within 0\.2 s"):
-        await ask(connect(), "GetScopes", timeout=0.2)
+        await ask(client, "GetScopes", timeout=0.2)
 
 
 async def test_nobody_there(http, free_port, device):
@@ -425,7 +431,8 @@ async def test_a_device_that_hangs_up_on_the_login_is_not_asked_twice(device, co
     assert [carried for _, carried in device.requests].count(True) == 1
 
 
-async def test_a_kept_connection_that_the_device_closed_is_made_again(device, connect):
+async def test_a_kept_connection_that_the_device_closed_is_made_again(device, connect, monkeypatch):
+    monkeypatch.setattr(transport, "_FOUND_DEAD", 60.0)
     seen = []
 
     async def once_closed(request):

@@ -24,7 +24,7 @@ from gateway.errors import AuthFailed, Busy, DeviceError, NotSpoken, Unreachable
 from gateway.model import Kind
 
 QUICK = Timing(hold=1.0, longest_hold=2.0, after_empty=0.05, after_some=0.0, anew=0.0, tick=0.02)
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 class Memory:

@@ -36,13 +36,20 @@ def dome() -> Dome:
 
 
 @pytest.fixture
-async def domes(house: Any, dome: Dome) -> AsyncIterator[Domes]:
+async def domes(house: Any, dome: Dome, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Domes]:
     (terminal,) = house.register.terminals()
     house.register.replace(Register(house.register.cameras(), [replace(terminal, presets={"near": "北大街 12 号"})]))
+    read, begun = house.ledger.read, asyncio.Event()
+
+    async def noted(work: Any) -> Any:
+        found = await read(work)
+        begun.set()
+        return found
+
+    monkeypatch.setattr(house.ledger, "read", noted)
     made = Domes("town", house.ledger, house.register, dome, house.clock)
     task = asyncio.create_task(made.run())
-    await asyncio.sleep(0)
-    await house.ledger.read(lambda reader: None)  # it has read where the feed stands
+    await begun.wait()  # it has read where the feed stands; another read may be done before that one
     yield made
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

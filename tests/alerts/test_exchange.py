@@ -15,7 +15,7 @@ from gateway.alerts.upper import ABOVE, LedgerUpper
 from gateway.canonical import sha256_hex
 from gateway.codec import entry_digest
 from gateway.ledger.sqlite import SqliteLedger
-from gateway.model import Draft, Entry, Receipt
+from gateway.model import Draft, Entry, Receipt, utc_now
 from gateway.ports import Arrival, Report
 from gateway.supervision.clock import SystemClock
 
@@ -263,6 +263,8 @@ async def test_a_digest_reads_the_blocks_of_the_feed_that_its_span_lies_in_where
         receipts += await exchange.admit("zhuyang", arrivals(entry("zhuyang", number, "raised", f"a{number}")))
         digest = await exchange.digest("zhuyang", AT, datetime.max.replace(tzinfo=UTC))  # grows with the feed
         assert digest.count == len(receipts)
+        while utc_now() <= receipts[-1].committed_at:  # each in a millisecond of its own
+            await asyncio.sleep(0)
     times = sorted({receipt.committed_at for receipt in receipts})
     for since, until in itertools.combinations([times[0], times[7], times[8], times[-1]], 2):
         spanned = [receipt for receipt in receipts if since <= receipt.committed_at < until]

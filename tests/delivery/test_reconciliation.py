@@ -31,6 +31,7 @@ class Upper:
     sent: int = 0
     now: datetime = THERE
     fault: Exception | None = None
+    chance: random.Random = field(default_factory=lambda: random.Random(1))
 
     async def send(self, parcel) -> Receipt:
         self.sent += 1
@@ -39,7 +40,7 @@ class Upper:
         entry = parcel.content
         if entry.id not in self.book:
             self.newest += 1
-            self.now += timedelta(milliseconds=random.randrange(3_000))
+            self.now += timedelta(milliseconds=self.chance.randrange(3_000))
             self.book[entry.id] = Receipt(
                 entry.id, hashlib.sha256(entry.id.encode()).hexdigest(), self.newest, self.now
             )

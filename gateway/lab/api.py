@@ -30,7 +30,7 @@ class Api:
     port: int = 0
     cookie: str | None = field(default=None, repr=False)
     unix: Path | None = None
-    timeout: float = 10.0
+    timeout: float = 30.0
     token: str | None = field(default=None, repr=False)
 
     async def status(self, path: str) -> int | None:

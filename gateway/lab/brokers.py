@@ -11,7 +11,7 @@ from gateway.errors import RunningError
 from gateway.lab.children import Child, free_port
 from gateway.lab.mqtt_link import Login
 
-_LISTENS_WITHIN = 15.0
+_LISTENS_WITHIN = 60.0
 
 
 def mosquitto_program() -> str | None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -17,7 +18,8 @@ from gateway.errors import RunningError
 Result = TypeVar("Result")
 
 _TAIL_LINES = 15
-_KILL_WITHIN = 2.0
+_KILL_WITHIN = 10.0
+_PORTS = range(20_000, 32_000)
 
 
 class Child:
@@ -225,10 +227,11 @@ def end_leftovers(directory: Path) -> int:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """One that nothing holds now. It lies below those that connections and listeners on port 0 are given (ip(7)), so that none of
+    these takes it before it is used: a node that is to listen there takes seconds to start."""
+    while not port_is_free(port := secrets.choice(_PORTS), host):
+        pass
+    return port
 
 
 def reserved_port(host: str = "127.0.0.1") -> socket.socket:

@@ -10,6 +10,7 @@ import pytest
 from gateway.errors import RunningError
 from gateway.lab.bench.procfs import Cost, cost_of, family
 from gateway.lab.children import Child, command, end_leftovers, first_of, port_is_free, stop_all
+from gateway.lab.children import free_port as unused_port
 
 STUBBORN = (
     "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(600)"
@@ -103,3 +104,10 @@ def test_a_listening_port_is_not_free(free_port: Callable[[], int]) -> None:
         taken.listen()
         assert not port_is_free(taken.getsockname()[1])
     assert port_is_free(free_port())
+
+
+def test_a_free_port_is_given_to_nobody_by_chance() -> None:
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    found = unused_port()
+    assert 1024 < found < max(lowest, 32_000)
+    assert port_is_free(found)

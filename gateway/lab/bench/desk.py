@@ -29,7 +29,7 @@ _CAMERAS = 3
 _TERMINALS = 200
 # Slower than the desk's flood mode begins (30 a minute): there rows stand in groups and one tone in ten seconds is all.
 _EVERY = 2.5
-_SHOWN_WITHIN = 10.0
+_SHOWN_WITHIN = 60.0
 _ONLINE_WITHIN = 120.0
 _SETTLE = 6.0  # seconds: pictures from before the first press, and a few GOPs
 _FORGOTTEN_AFTER = 6.5  # seconds: a view that ended lingers for 5, with its GOP

@@ -20,7 +20,7 @@ from gateway.video.wire import CameraOrder
 from gateway.video.workers.pool import WorkerPool
 
 _ONLINE_WITHIN = 90.0
-_STARTED_WITHIN = 20.0
+_STARTED_WITHIN = 60.0
 _SETTLE = 4.0  # seconds: two GOPs
 
 

@@ -18,7 +18,7 @@ from gateway.lab.bench.procfs import Cost, cost_of
 from gateway.lab.bench.rig import LoneNode, LoopLag, Park
 from gateway.lab.children import Child, stop_all
 
-_ONLINE_WITHIN = 60.0
+_ONLINE_WITHIN = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from gateway.lab.nodes import write_private, yaml_of
 from gateway.lab.report import quantile
 from gateway.lab.village import TOWNSHIP
 
-_READY_WITHIN = 60.0
+_READY_WITHIN = 120.0
 _ONLINE_WITHIN = 180.0
 _STOP_WITHIN = 12.0
 _PASSWORD = "GATEWAY_LAB_PASSWORD"  # noqa: S105 - the variable's name

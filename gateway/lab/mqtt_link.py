@@ -14,7 +14,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.errors import AuthFailed, Unreachable
 
-_CONNECT_WITHIN = 5.0
+_CONNECT_WITHIN = 15.0  # a broker of Python on a full machine takes its time
 _KEEP_ALIVE = 30
 
 

@@ -24,7 +24,7 @@ from gateway.model import Entry
 ROOT = Path(__file__).parents[2]
 PASSWORD = "lantern-orchard-7"
 NAME = "gateway.example"
-_PATIENCE_S = 60.0
+_PATIENCE_S = 120.0
 _MAIN = """
 daemon off;
 pid {home}/nginx.pid;
@@ -122,7 +122,7 @@ cameras: [{{id: c1, name: 村口, scene: village, rtsp: {{main: "rtsp://127.0.0.
             for process in (nginx, core):
                 if process is not None:
                     process.terminate()
-                    process.wait(30)
+                    process.wait(_PATIENCE_S)
 
 
 def _certificate(home: Path) -> None:

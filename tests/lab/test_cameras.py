@@ -33,7 +33,7 @@ async def test_the_process_tells_its_port_serves_and_ends_with_its_leash(tmp_pat
         process.stdin.close()
         assert await asyncio.wait_for(process.wait(), 60) == 0
     finally:
-        await park.stop(5)
+        await park.stop(60)
     assert park.tail() == ""
 
 
@@ -75,7 +75,7 @@ async def test_it_obeys_orders_and_writes_the_cameras_for_a_node(
         assert "there is no fault" in (await park.ask({"set": "lock"}))["error"]
         assert (await park.ask({"figures": True}))["cameras"] == 4
     finally:
-        assert await park.stop(10)
+        assert await park.stop(60)
     assert table.stat().st_mode & 0o777 == 0o600
     node = {"node": {"id": "lab"}, "data_dir": str(tmp_path / "var"), "cameras_file": str(table)}
     file = tmp_path / "node.yaml"

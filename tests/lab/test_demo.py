@@ -19,7 +19,8 @@ from typing import Any
 
 import pytest
 
-PATIENCE = 90.0
+PATIENCE = 240.0
+pytestmark = pytest.mark.timeout(900)
 
 
 class Demo:

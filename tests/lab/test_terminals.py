@@ -1,6 +1,7 @@
 """Simulated televisions against a real broker, answered by a small gateway that stands here."""
 
 import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,6 +20,9 @@ from gateway.lab.mqtt_link import Login
 from gateway.lab.terminals import PressTimes, Terminal, press_from_command_line, press_once
 from gateway.model import Stage
 from gateway.settings import ClientTls
+
+AS_LONG_AS_IT_TAKES = (2, 10, 60)
+"""Seconds to wait for what does not come, until this machine was quick enough for what comes before it."""
 
 
 @dataclass
@@ -132,7 +136,10 @@ async def test_silence_is_told_as_silence(gateway: Gateway, login: Login) -> Non
 
 async def test_only_received_leaves_r2_open(gateway: Gateway, login: Login) -> None:
     gateway(stages=("received",))
-    times = await press_once(login, "tv-0001", within=4.0)
+    for within in AS_LONG_AS_IT_TAKES:
+        times = await press_once(login, "tv-0001", within=within)
+        if times.r1 is not None:
+            break
     assert times.r1 is not None and times.r2 is None
 
 
@@ -202,7 +209,7 @@ async def test_the_demos_broker_lets_in_one_user(tmp_path: Any, free_port: Calla
             await press_once(Login("127.0.0.1", port), "tv-0001")
         assert (await press_once(Login("127.0.0.1", port, "u", "right"), "tv-0001", within=0.2)).sent == 1
     finally:
-        ended_by_itself = await broker.stop(10)
+        ended_by_itself = await broker.stop(60)
     assert ended_by_itself
     assert broker.tail() == "", "a quiet broker"
 
@@ -227,8 +234,11 @@ def test_the_command_prints_both_receipts(mosquitto: Any, gateway: Gateway, caps
 
 def test_the_command_says_that_r2_did_not_come(mosquitto: Any, gateway: Gateway, capsys: Any) -> None:
     gateway(stages=("received",))
-    assert press_from_command_line(Configured(mosquitto.port), "tv-0001", "sos", wait=4) == 0
-    assert "R2 forwarded  not within 4 s" in capsys.readouterr().out
+    for wait in AS_LONG_AS_IT_TAKES:
+        with contextlib.suppress(Unreachable):
+            assert press_from_command_line(Configured(mosquitto.port), "tv-0001", "sos", wait=wait) == 0
+            break
+    assert f"R2 forwarded  not within {wait} s" in capsys.readouterr().out
 
 
 def test_the_command_fails_where_nobody_hears(mosquitto: Any) -> None:

@@ -183,7 +183,13 @@ def notified() -> Callable[[], object]:
 
 
 @pytest.fixture
-def free_udp_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_udp_port(free_port: Callable[[], int]) -> int:
+    """As ``free_port``: no socket that asks for any port is given it before it is used."""
+    while True:
+        port = free_port()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port

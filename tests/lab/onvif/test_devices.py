@@ -61,7 +61,7 @@ async def test_recorders_under_orders(tmp_path: Path, monkeypatch: pytest.Monkey
         assert "a device is at 127.8.8.8" in (await village.ask({"move": 1, "host": "127.8.8.8"}))["error"]
         assert "an order has one of the keys" in (await village.ask({"sing": 1}))["error"]
     finally:
-        assert await village.stop(20)
+        assert await village.stop(60)
     assert village.tail() == ""
     assert table.stat().st_mode & 0o777 == 0o600
     file = tmp_path / "node.yaml"
@@ -91,7 +91,7 @@ async def test_video_moves_with_its_device(tmp_path: Path) -> None:
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.1.0.1", ports["rtsp_port"])
     finally:
-        assert await village.stop(20)
+        assert await village.stop(60)
 
 
 async def test_cameras_without_onvif_come_before_those_of_devices(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ async def test_cameras_without_onvif_come_before_those_of_devices(tmp_path: Path
         told = await tell(village, figures=True)
         assert (told["onvif"]["devices"], told["rtsp"]["cameras"]) == (1, 3)
     finally:
-        assert await village.stop(20)
+        assert await village.stop(60)
     (row,) = csv.DictReader(table.read_text(encoding="utf-8").splitlines())
     its = Nameplate(1, batch=9)
     assert (row["id"], row["onvif.host"], row["onvif.port"]) == ("lab-0003", "127.9.0.1", str(ports["port"]))

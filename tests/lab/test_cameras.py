@@ -25,8 +25,10 @@ async def test_the_process_tells_its_port_serves_and_ends_with_its_leash(tmp_pat
             *("ffprobe", "-v", "error", "-rtsp_transport", "tcp", "-show_entries", "stream=width,height"),
             *("-of", "json", f"rtsp://127.0.0.1:{port}{path(2)}"),
             stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
         )
-        output, _ = await asyncio.wait_for(probe.communicate(), 60)
+        output, complaint = await asyncio.wait_for(probe.communicate(), 60)
+        assert probe.returncode == 0, complaint
         assert json.loads(output)["streams"] == [{"width": 640, "height": 360}]
         process = park._process
         assert process is not None and process.stdin is not None

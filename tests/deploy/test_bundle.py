@@ -126,7 +126,7 @@ _ENVIRONMENT = {"PATH": os.environ["PATH"], "PYTHON": _PYTHON, "HOME": "/nonexis
 _SAID: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": _ENVIRONMENT}
 
 
-def _offline(*command: str | Path, within: float = 250) -> subprocess.CompletedProcess[str]:
+def _offline(*command: str | Path, within: float = 900) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*_ALONE, *command], timeout=within, check=False, **_SAID)
 
 
@@ -136,11 +136,12 @@ def _plays_the_demo(gateway: Path) -> None:
         assert demo.stdout is not None
         late = threading.Timer(300, demo.kill)  # ends what is read below
         late.start()
-        said = []
+        said, told = [], False
         for line in demo.stdout:
             said.append(line)
-            if re.search(r"R1 received after \d+ ms, R2 at the county", line):
+            if not told and re.search(r"R1 received after \d+ ms, R2 at the county", line):
                 demo.send_signal(signal.SIGINT)
+                told = True  # another press may be on its way
         late.cancel()
     assert demo.returncode == 0, "".join(said)
 
@@ -191,7 +192,7 @@ def machine(
     with peers("booted_machine").booted(tmp_path_factory.mktemp("machine")) as machine:
         shutil.copy(bundle, machine.file("/root/gateway.run"))
         shutil.copytree(newer, machine.file("/root/newer"))
-        machine.run("env", f"PYTHON={_PYTHON}", "sh", "/root/gateway.run", "--node", "zhuyang", within=250)
+        machine.run("env", f"PYTHON={_PYTHON}", "sh", "/root/gateway.run", "--node", "zhuyang", within=900)
         machine.file(CONFIG).write_text(_CONFIG)
         secret = machine.file("/etc/credstore/gateway/mqtt.password")
         secret.write_text("secret")
@@ -217,7 +218,7 @@ def _asked(token: str, path: str) -> tuple[str, ...]:
 def _another(machine: Any, unit: str, before: str) -> str:
     """Its process, once systemd has started it again."""
     machine.wait("ActiveState=active", "systemctl", "show", unit, "--property", "ActiveState,MainPID")
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while (pid := machine.property(unit, "MainPID")) in (before, "0"):
         assert time.monotonic() < until, f"{unit} was not started again"
         time.sleep(0.3)
@@ -226,10 +227,11 @@ def _another(machine: Any, unit: str, before: str) -> str:
 
 def _press(machine: Any, kind: str = "sos") -> str:
     """The id of its alert. Within a minute presses of one kind are one alert."""
-    told = machine.run("gateway", "press", "tv-0001", "--kind", kind, "-c", CONFIG, "--wait", "15")
-    found = re.search(r"alert (\S+)", told)
-    assert found is not None, told
-    return found[1]
+    for _ in range(8):  # a node that was just started may not hear the broker yet
+        told = machine.run("gateway", "press", "tv-0001", "--kind", kind, "-c", CONFIG, "--wait", "15", check=False)
+        if (found := re.search(r"alert (\S+)", told)) is not None:
+            return found[1]
+    raise AssertionError(told)
 
 
 def test_a_press_has_pictures_from_before_it_though_the_core_was_restarted(machine: Any, token: str) -> None:
@@ -251,13 +253,18 @@ def test_the_sandbox_holds_for_core_worker_and_their_children(machine: Any, toke
     for unit in (CORE, WORKER):
         pids = machine.run("systemctl", "status", unit, "--no-pager", check=False)
         assert "└─" in pids
-        group = machine.property(unit, "ControlGroup")
-        for pid in machine.run("cat", f"/sys/fs/cgroup{group}/cgroup.procs").split():
-            status = machine.run("cat", f"/proc/{pid}/status")
+        living = ("cat", f"/sys/fs/cgroup{machine.property(unit, 'ControlGroup')}/cgroup.procs")
+        found = machine.run(*living).split()
+        assert machine.property(unit, "MainPID") in found
+        for pid in found:
+            status = machine.run("cat", f"/proc/{pid}/status", check=False)
+            touching = ("sh", "-c", "touch /usr/x /opt/gateway/x 2>&1; true")
+            seen = machine.run("nsenter", "-t", pid, "-m", *touching, check=False)
+            if pid not in machine.run(*living).split():
+                continue  # a child may end meanwhile
             assert re.search(r"CapBnd:\s+0{16}", status), status
             assert re.search(r"NoNewPrivs:\s+1", status)
             assert re.search(r"Seccomp:\s+2", status)
-            seen = machine.run("nsenter", "-t", pid, "-m", "sh", "-c", "touch /usr/x /opt/gateway/x 2>&1; true")
             assert seen.count("Read-only file system") == 2, seen
     inside = ("nsenter", "-t", machine.property(WORKER, "MainPID"), "-m")
     assert machine.run(*inside, "ls", "/var/lib/gateway").split() == ["run"]
@@ -269,7 +276,7 @@ def test_the_sandbox_holds_for_core_worker_and_their_children(machine: Any, toke
 def test_a_core_that_hangs_is_started_anew_and_its_worker_is_not(machine: Any, token: str) -> None:
     dropin = machine.file("/run/systemd/system/gateway.service.d/quick.conf")
     dropin.parent.mkdir(parents=True)
-    dropin.write_text("[Service]\nWatchdogSec=5\nTimeoutAbortSec=5\n")
+    dropin.write_text("[Service]\nWatchdogSec=10\nTimeoutAbortSec=5\n")
     machine.run("systemctl", "daemon-reload")
     machine.run("systemctl", "restart", CORE)
     worker, core = (machine.property(unit, "MainPID") for unit in (WORKER, CORE))
@@ -277,6 +284,9 @@ def test_a_core_that_hangs_is_started_anew_and_its_worker_is_not(machine: Any, t
     machine.wait("Watchdog timeout", "journalctl", "--unit", CORE, "--no-pager")
     assert _another(machine, CORE, core) != core
     assert machine.property(WORKER, "MainPID") == worker
+    dropin.unlink()  # a busy machine may be as slow, and the others' core is to live
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", CORE)
     _press(machine)
 
 
@@ -291,10 +301,11 @@ def test_a_killed_worker_is_started_by_systemd(machine: Any, token: str) -> None
 
 def test_the_backup_holds_what_a_node_is_made_anew_from(machine: Any, token: str) -> None:
     machine.run("systemctl", "start", "gateway-backup.service")
-    held = machine.run("sh", "-c", "tar -tzf /var/backups/gateway/node-*.tar.gz")
+    newest = "ls -t /var/backups/gateway/{} | head -n 1"  # at night the timer makes one too
+    held = machine.run("sh", "-c", f"tar -tzf $({newest.format('node-*.tar.gz')})")
     assert "./accounts.db" in held
     assert "./configuration/gateway.yaml" in held
-    whole = machine.run("sh", "-c", f"gateway ledger check /var/backups/gateway/ledger-*.db -c {CONFIG}")
+    whole = machine.run("sh", "-c", f"gateway ledger check $({newest.format('ledger-*.db')}) -c {CONFIG}")
     assert "whole" in whole
 
 
@@ -303,10 +314,11 @@ def test_an_upgrade_keeps_the_workers_and_can_be_taken_back(machine: Any, token:
     before = _press(machine)
     worker = machine.property(WORKER, "MainPID")
     setup = ("env", f"PYTHON={_PYTHON}", "sh")
-    told = machine.run(*setup, "/root/newer/install.sh", "upgrade", within=250)
+    began = f"@{int(time.time())}"
+    told = machine.run(*setup, "/root/newer/install.sh", "upgrade", within=900)
     assert f"version {NEWER} is in use" in told
     assert f"systemctl restart {WORKER}" in told
-    assert NEWER in machine.run("journalctl", "--unit", CORE, "--since", "-60s", "--no-pager")
+    assert NEWER in machine.run("journalctl", "--unit", CORE, "--since", began, "--no-pager")
     assert machine.property(WORKER, "MainPID") == worker
     between = _press(machine, "fire")
     assert between != before
@@ -315,7 +327,7 @@ def test_an_upgrade_keeps_the_workers_and_can_be_taken_back(machine: Any, token:
     refused = machine.run(*rollback, check=False)
     assert "Nothing was done" in refused
     assert f"gateway {NEWER}" in machine.run("gateway", "--version")
-    told = machine.run(*rollback, "--restore-ledger", within=250)
+    told = machine.run(*rollback, "--restore-ledger", within=900)
     assert "is in use again" in told
     assert NEWER not in machine.run("gateway", "--version")
     assert json.loads(machine.run(*_asked(token, f"/alerts/{before}")))["id"] == before
@@ -326,7 +338,7 @@ def test_an_upgrade_keeps_the_workers_and_can_be_taken_back(machine: Any, token:
 def test_a_version_that_does_not_come_up_is_taken_back_by_itself(machine: Any, token: str) -> None:
     broken = machine.file("/opt/gateway") / NEWER / "lib/python3.11/site-packages/gateway/app.py"
     broken.write_text("raise SystemExit('a fault of this version')\n")
-    told = machine.run("env", f"PYTHON={_PYTHON}", "sh", "/root/newer/install.sh", "upgrade", within=250, check=False)
+    told = machine.run("env", f"PYTHON={_PYTHON}", "sh", "/root/newer/install.sh", "upgrade", within=900, check=False)
     assert f"version {NEWER} did not come up" in told
     assert "runs version" in told
     assert machine.property(CORE, "ActiveState") == "active"

@@ -14,8 +14,9 @@ FINE, COARSE = 0.8, 2.4
 CELL = 8
 """Every second pixel is looked at: a cell is 16 pixels wide. Each gives its strongest edge, so that a lamp's halo is one of many."""
 FEWEST = 12
-FAINTEST = 1.5
-"""Grey levels a pixel after the coarse smoothing: below that an edge may be noise or a codec's block."""
+FAINT, FAINTEST = 1.5, 0.8
+"""Grey levels a pixel after the coarse smoothing: an edge below the first may be noise or a codec's block, and counts only where
+too few stand out more, as in a dim picture badly out of focus; below the second none does."""
 STRONGER = 0.5
 """Of the cells with an edge, the share with the stronger ones."""
 SHARPEST = 75.0
@@ -58,7 +59,9 @@ def _width(steep: Plane, gentle: Plane) -> float:
         return 0.0
     places = sizes.argmax(axis=1)[:, None]
     strength = np.take_along_axis(sizes, places, axis=1)[:, 0]
-    chosen = strength >= FAINTEST
+    chosen = strength >= FAINT
+    if np.count_nonzero(chosen) < FEWEST:
+        chosen = strength >= FAINTEST
     if np.count_nonzero(chosen) < FEWEST:
         return 0.0
     chosen &= strength >= np.quantile(strength[chosen], 1 - STRONGER)

@@ -122,7 +122,9 @@ class Thresholds:
     dark_brightness: float = 30.0
     """Vendors' figure: darker on average than this, and …"""
     dark_highlight: float = 90.0
-    """… nothing brighter than this in it: a street at night has lamps."""
+    """… nothing brighter than this in it: a street at night has lamps. Or …"""
+    dark_alone: float = 16.0
+    """… darker than this, whatever shines in it."""
     bright_brightness: float = 220.0
     """Vendors' figure."""
     black_highlight: float = 14.0
@@ -165,4 +167,4 @@ class Thresholds:
     @classmethod
     def night(cls) -> Self:
         """Infrared or street lamps: darker and noisier."""
-        return cls(dark_brightness=24.0, dark_highlight=85.0, grain=7.0)
+        return cls(dark_brightness=24.0, dark_highlight=85.0, dark_alone=14.0, grain=7.0)

@@ -42,7 +42,10 @@ LIMITS: Mapping[ImageFault, tuple[tuple[Limit, ...], ...]] = {
     F.SIGNAL_LOST: ((_above("flat", "flat"),), (_above("bars", "bars"),)),
     F.BLACK: ((_below("highlight", "black_highlight"),),),
     F.FROZEN: ((_below("stillness", "stillness"),),),
-    F.TOO_DARK: ((_below("brightness", "dark_brightness"), _below("highlight", "dark_highlight")),),
+    F.TOO_DARK: (
+        (_below("brightness", "dark_brightness"), _below("highlight", "dark_highlight")),
+        (_below("brightness", "dark_alone"),),
+    ),
     F.TOO_BRIGHT: ((_above("brightness", "bright_brightness"),),),
     F.LOW_CONTRAST: ((_below("contrast", "low_contrast"), _below("spread", "low_spread")),),
     F.BLURRED: ((_above("blur", "blur"),),),

@@ -28,6 +28,7 @@ def test_an_intact_picture_has_no_faults() -> None:
         ({"highlight": 6.0, "brightness": 2.0, "contrast": 1.0, "spread": 4.0}, ImageFault.BLACK),
         ({"stillness": 0.0}, ImageFault.FROZEN),
         ({"brightness": 15.0, "highlight": 60.0, "contrast": 8.0, "spread": 30.0}, ImageFault.TOO_DARK),
+        ({"brightness": 12.0, "highlight": 140.0}, ImageFault.TOO_DARK),
         ({"brightness": 240.0, "contrast": 8.0, "spread": 30.0, "kept": 0.1}, ImageFault.TOO_BRIGHT),
         ({"contrast": 6.0, "spread": 20.0}, ImageFault.LOW_CONTRAST),
         ({"blur": 4.0}, ImageFault.BLURRED),

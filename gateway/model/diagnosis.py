@@ -134,7 +134,7 @@ class Thresholds:
     blur: float = 1.7
     cast: float = 15.5
     """With a reference view, where colours also went so far from it: …"""
-    cast_tint: float = 6.5
+    cast_tint: float = 13.0
     cast_alone: float = 24.0
     """Without one: a yellow field at sunset has its colour rightly."""
     grain: float = 4.5

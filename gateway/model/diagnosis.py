@@ -100,7 +100,11 @@ class Measures:
     kept: float | None = None
     """Share of the reference view's structure that is still where it was."""
     home: float | None = None
-    """How many times better the reference view fits in place than anywhere else."""
+    """How many times better the reference view fits in place than elsewhere: than at the best other place, and than is usual."""
+    gone: float | None = None
+    """Share of the reference view's structure that is not where it was, and behind one part without any detail."""
+    faded: float | None = None
+    """How strong the reference view's edges are now: 1 as they were, 0 nothing is left of them."""
     tint: float | None = None
     """How far nearly all of the picture went from the reference view's colours in one direction (CIE Lab)."""
 
@@ -128,9 +132,13 @@ class Thresholds:
     bright_brightness: float = 220.0
     """Vendors' figure."""
     black_highlight: float = 14.0
-    low_contrast: float = 14.0
-    """Vendors' figure is 25; a snowy yard or fog has less and is no fault. Both of these must be crossed."""
+    low_contrast: float = 15.0
+    """Vendors' figure is 25; a snowy yard or fog has less and is no fault. All of these must be crossed, …"""
     low_spread: float = 44.0
+    low_faded: float = 0.62
+    """… this one where there is a reference view: a plain wall in the rain had no more contrast on its best day; …"""
+    low_home: float = 3.0
+    """… and then it still fits in place so much better: a camera may have turned to a plain wall."""
     blur: float = 1.7
     cast: float = 15.5
     """With a reference view, where colours also went so far from it: …"""
@@ -141,23 +149,36 @@ class Thresholds:
     impulses: float = 0.008
     chroma_grain: float = 6.0
     stripes: float = 2.65
+    stripes_home: float = 3.0
+    """Where there is a reference view it still fits in place so much better: a camera that turned to a fence shows a fence. Or …"""
+    stripes_alone: float = 8.0
+    """… stripes so strong that nothing would fit."""
     flat: float = 0.88
     bars: float = 0.7
-    covered_smooth: float = 0.58
-    """Where less of the reference view is kept than …"""
+    covered_gone: float = 0.5
+    """So much of the reference view is gone, and less is kept than …"""
     covered_kept: float = 0.45
     covered_kept_dark: float = 0.2
-    """… and in a picture that is dark: too little light leaves more of it than a hand does."""
+    """… and in a picture that is dark: too little light leaves more of it than a hand does. Or …"""
+    covered_gone_partly: float = 0.34
+    """… so much, where the rest is in its place: the reference view fits there so much better than elsewhere …"""
+    covered_home: float = 4.0
+    covered_kept_partly: float = 0.5
+    covered_contrast: float = 10.5
+    """… and the picture has this contrast: what looks out from behind a cover has its own."""
+    covered_smooth_least: float = 0.45
+    """Whatever is gone: a picture with edges in every part of it shows no cover, and that takes no reference view to see."""
     covered_smooth_alone: float = 0.8
     """Without a reference view; or …"""
+    covered_smooth: float = 0.58
     covered_apart: float = 40.0
     """… where it is also so much brighter or darker than the rest."""
     jitter: float = 3.0
     stillness: float = 2.0
-    moved_kept: float = 0.75
+    moved_kept: float = 0.88
     """Where less of the reference view is kept than this, …"""
-    moved_home: float = 2.1
-    """… and where the reference view fits elsewhere nearly as well."""
+    moved_home: float = 5.5
+    """… and where the reference view does not fit so much better in place than elsewhere."""
     clock_s: float = 60.0
 
     @classmethod

@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 
-from gateway.video.diagnosis.prepared import Plane, Prepared, Valid
+from gateway.video.diagnosis.prepared import CAPTIONS, Frame, Plane, Prepared, Valid
+from gateway.video.diagnosis.references import Likeness
 
 CELL = 8
 """Pixels at half size."""
@@ -20,6 +21,34 @@ FULL_ROW = 0.85
 LAYERED = 0.55
 """Share of the part in rows that it fills: sky and ground lie in layers."""
 ALONG, NOT_ALONG = 0.8, 0.3
+SIZE = (320, 180)
+TILES = (32, 18)
+FINE, COARSE = 1.2, 2.4
+"""σ of two smoothings, of a picture 320 wide: between them lies what a lens shows of things at some distance only."""
+SOFT = 0.4
+"""Grey levels of it, on average over a tile: a sensor's noise by night has 0.3, a wall's plaster 0.6."""
+
+
+def gone(frame: Frame, likeness: Likeness) -> float:
+    """Share of the reference view's structure that is not where it was, and behind one part without any detail there. What turned
+    away shows details of something else; what is blurred or dim is in its place."""
+    wide, high = likeness.structured.shape[1], likeness.structured.shape[0]
+    hidden = cv2.resize(_soft_part(frame), (wide, high), interpolation=cv2.INTER_AREA) > 0.5
+    return float((likeness.lost & hidden).sum() / likeness.structured.sum())
+
+
+def _soft_part(frame: Frame) -> Plane:
+    """1 in the largest connected part that is out of focus, 0 elsewhere."""
+    grey = frame if frame.ndim == 2 else cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+    small = cv2.resize(grey, SIZE, interpolation=cv2.INTER_AREA).astype(np.float32)
+    detail = np.abs(cv2.GaussianBlur(small, (0, 0), FINE) - cv2.GaussianBlur(small, (0, 0), COARSE))
+    soft = (cv2.resize(detail, TILES, interpolation=cv2.INTER_AREA) < SOFT).astype(np.uint8)
+    band = round(CAPTIONS * TILES[1])
+    soft[:band] = soft[-band:] = 0
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(soft, connectivity=4)
+    number = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()) if len(stats) > 1 else -1
+    largest: Plane = (labels == number).astype(np.float32)
+    return largest
 
 
 def smooth(picture: Prepared, contrast: float) -> tuple[float, float]:

@@ -64,7 +64,10 @@ def look(frames: Sequence[Frame], valid: Valid | None = None, reference: bytes |
         return found
     view = read_reference(reference)
     found, compared = replace(found, tint=tint(view, views[-1])), compare(view, views[-1])
-    return found if compared is None else replace(found, kept=compared.kept, home=compared.home)
+    if compared is None:
+        return found
+    gone = covers.gone(frames[-1], compared)
+    return replace(found, kept=compared.kept, home=compared.home, faded=compared.faded, gone=gone)
 
 
 def _nothing(seen: float) -> Measures:

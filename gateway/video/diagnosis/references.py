@@ -1,5 +1,6 @@
 """What a camera's view looks like when all is well, kept small, and how much of it a later picture still shows."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,10 +77,14 @@ def read_reference(reference: bytes) -> View:
 @dataclass(frozen=True, slots=True)
 class Likeness:
     """``kept``: share of the reference's structured blocks that are where they were; ``home``: how many times better the reference
-    fits in place than anywhere else; below 1 it fits better elsewhere."""
+    fits in place than elsewhere; ``faded``: how strong the edges of structured blocks are now against then; ``structured``: the
+    blocks of the reference that have structure, ``lost``: those of them that are not where they were."""
 
     kept: float
     home: float
+    faded: float
+    structured: Valid
+    lost: Valid
 
 
 def compare(reference: View, view: View) -> Likeness | None:
@@ -88,7 +93,8 @@ def compare(reference: View, view: View) -> Likeness | None:
     band = round(CAPTIONS * HIGH)
     shown[:band] = False
     shown[-band:] = False
-    before, now = (np.where(shown, slopes(one.grey), 0) for one in (reference, view))
+    raw = [_slope(one.grey) for one in (reference, view)]
+    before, now = (np.where(shown, _doubled(slope), 0) for slope in raw)
     energy = _blocks(np.abs(before) ** 2)
     structured = (energy > STRUCTURE**2) & (_blocks(shown.astype(np.float32)) > 0.5)
     count = int(structured.sum())
@@ -102,7 +108,14 @@ def compare(reference: View, view: View) -> Likeness | None:
             scale = np.sqrt(energy * _blocks(np.abs(moved) ** 2)) + 1e-6
             best = np.maximum(best, product / scale)
     kept = structured & (best > ALIKE)
-    return Likeness(float(kept.sum() / count), _home(before, now))
+    then, since = (_blocks(np.where(shown, np.abs(slope), 0) ** 2)[structured] for slope in raw)
+    return Likeness(
+        kept=float(kept.sum() / count),
+        home=_home(before, now),
+        faded=float(np.median(np.sqrt(since / (then + 1e-6)))),
+        structured=structured,
+        lost=structured & ~kept,
+    )
 
 
 def tint(reference: View, view: View) -> float | None:
@@ -129,20 +142,30 @@ def _tiles(shown: Valid) -> Valid:
 
 
 def _home(before: Field, now: Field) -> float:
-    """The peak of the half-whitened correlation near no displacement, against the highest one elsewhere."""
+    """The peak of the half-whitened correlation near no displacement, against the highest one elsewhere and against what is usual:
+    their geometric mean. A river bank fits one post aside as well, but stands out; what fits nowhere does not."""
     cross = np.fft.fft2(before) * np.fft.fft2(now).conj()
     fits = np.fft.ifft2(cross / (np.abs(cross) ** WHITENED + 1e-9)).real
     around = np.roll(fits, (AWAY, AWAY), axis=(0, 1))  # no displacement is at (AWAY, AWAY) now
     near = slice(AWAY - NEAR, AWAY + NEAR + 1)
     here = float(around[near, near].max())
     around[: 2 * AWAY + 1, : 2 * AWAY + 1] = -np.inf
-    return min(MOST_HOME, max(0.0, here) / max(float(around.max()), 1e-9))
+    there, usual = max(float(around.max()), 1e-9), max(float(fits.std()), 1e-9)
+    return min(MOST_HOME, max(0.0, here) / math.sqrt(there * usual))
 
 
 def slopes(grey: Frame) -> Field:
     """The direction of every slope, doubled so that dark-to-light and light-to-dark are one: lamps and infrared turn them round."""
+    return _doubled(_slope(grey))
+
+
+def _slope(grey: Frame) -> Field:
     plane = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.0)
-    slope = cv2.Sobel(plane, cv2.CV_32F, 1, 0) / 4 + 1j * cv2.Sobel(plane, cv2.CV_32F, 0, 1) / 4
+    slope: Field = cv2.Sobel(plane, cv2.CV_32F, 1, 0) / 4 + 1j * cv2.Sobel(plane, cv2.CV_32F, 0, 1) / 4
+    return slope
+
+
+def _doubled(slope: Field) -> Field:
     size: Plane = np.abs(slope)
     field: Field = (slope**2 / (size**2 + 1e-6) * (size / (size + FAINT))).astype(np.complex64)
     return field

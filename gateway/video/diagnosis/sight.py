@@ -7,7 +7,7 @@ from gateway.model import ImageFault, Measures, Thresholds
 from gateway.video.diagnosis.verdicts import LIMITS, Limit
 from gateway.video.diagnosis.wire import FOUND_ELSEWHERE
 
-BY_VIEW = ("kept", "home", "tint")
+BY_VIEW = ("kept", "home", "gone", "faded", "tint")
 _NOTHING: Mapping[str, Collection[str]] = MappingProxyType({})
 
 

@@ -47,7 +47,14 @@ LIMITS: Mapping[ImageFault, tuple[tuple[Limit, ...], ...]] = {
         (_below("brightness", "dark_alone"),),
     ),
     F.TOO_BRIGHT: ((_above("brightness", "bright_brightness"),),),
-    F.LOW_CONTRAST: ((_below("contrast", "low_contrast"), _below("spread", "low_spread")),),
+    F.LOW_CONTRAST: (
+        (
+            _below("contrast", "low_contrast"),
+            _below("spread", "low_spread"),
+            Limit("faded", "low_faded", "below", unknown=True),
+            Limit("home", "low_home", "above", unknown=True),
+        ),
+    ),
     F.BLURRED: ((_above("blur", "blur"),),),
     F.COLOUR_CAST: (
         (_above("cast", "cast"), _above("tint", "cast_tint")),
@@ -58,19 +65,41 @@ LIMITS: Mapping[ImageFault, tuple[tuple[Limit, ...], ...]] = {
         (_above("impulses", "impulses"),),
         (_above("chroma_grain", "chroma_grain"),),
     ),
-    F.STRIPES: ((_above("stripes", "stripes"),),),
+    F.STRIPES: (
+        (_above("stripes", "stripes"), Limit("home", "stripes_home", "above", unknown=True)),
+        (_above("stripes", "stripes_alone"),),
+    ),
     F.SHAKE: ((_above("jitter", "jitter"),),),
     F.COVERED: (
-        (_above("smooth", "covered_smooth"), _below("kept", "covered_kept"), _above("brightness", "dark_brightness")),
-        (_above("smooth", "covered_smooth"), _below("kept", "covered_kept_dark")),
+        (
+            _above("gone", "covered_gone"),
+            _below("kept", "covered_kept"),
+            _above("smooth", "covered_smooth_least"),
+            _above("brightness", "dark_brightness"),
+        ),
+        (
+            _above("gone", "covered_gone"),
+            _below("kept", "covered_kept_dark"),
+            _above("smooth", "covered_smooth_least"),
+        ),
+        (
+            _above("gone", "covered_gone_partly"),
+            _above("home", "covered_home"),
+            _below("kept", "covered_kept_partly"),
+            _above("smooth", "covered_smooth_least"),
+            _above("contrast", "covered_contrast"),
+            _above("brightness", "dark_brightness"),
+        ),
         (
             _above("smooth", "covered_smooth_alone"),
+            Limit("gone", "covered_gone", "above", unknown=True),
             Limit("kept", "covered_kept", "below", unknown=True),
             _above("brightness", "dark_brightness"),
         ),
         (
             _above("smooth", "covered_smooth"),
             _above("apart", "covered_apart"),
+            Limit("gone", "covered_gone_partly", "above", unknown=True),
             Limit("kept", "covered_kept", "below", unknown=True),
         ),
     ),
@@ -90,8 +119,8 @@ PRECEDENCE: Mapping[ImageFault, frozenset[ImageFault]] = {
     F.NOISE: frozenset({F.STRIPES, F.MOVED, F.BLURRED, F.LOW_CONTRAST}),
     F.STRIPES: frozenset({F.MOVED, F.BLURRED, F.LOW_CONTRAST}),
     F.COLOUR_CAST: frozenset({F.LOW_CONTRAST}),
-    F.LOW_CONTRAST: frozenset({F.BLURRED, F.MOVED}),
-    F.BLURRED: frozenset({F.MOVED}),
+    F.BLURRED: frozenset({F.LOW_CONTRAST, F.MOVED}),
+    F.LOW_CONTRAST: frozenset({F.MOVED}),
 }
 """A fault that is there explains these, and they are not told: a covered lens is dark as well, and shows another view."""
 

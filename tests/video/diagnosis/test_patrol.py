@@ -184,7 +184,7 @@ async def test_where_there_is_never_a_view_a_fault_ends_as_it_began(scene, fault
 async def test_a_cover_that_the_view_showed_stands_while_there_is_none_to_tell_by(scene) -> None:
     await scene.camera()
     await scene.patrol.set_view("c1", "li")
-    await scene.looks(replace(CLEAN, smooth=0.7, kept=0.1), 2)
+    await scene.looks(replace(CLEAN, smooth=0.7, kept=0.1, gone=0.8), 2)
     scene.patrol.take(replace(DAY, hours=(12 * 60 + 1, 12 * 60), learn=False))  # night, of which there is no view
     await scene.looks(replace(CLEAN, smooth=0.7), 3)
     assert scene.faults == ("covered",)

@@ -1,7 +1,9 @@
+import cv2
 import numpy as np
 import pytest
 
 from gateway.model import ImageFault, Thresholds
+from gateway.video.diagnosis import covers
 from gateway.video.diagnosis.measures import look
 from gateway.video.diagnosis.references import compare, read_reference, reference_of, tint, view_of
 from gateway.video.diagnosis.verdicts import judge
@@ -99,6 +101,30 @@ def test_a_turned_camera_is_told_and_a_covered_one_is_not_called_turned() -> Non
 
     assert judge(look([yard(shift=90)], None, reference), Thresholds.day(), False) == {ImageFault.MOVED}
     assert judge(look([hand], None, reference), Thresholds.day(), False) == {ImageFault.COVERED}
+
+
+def test_behind_a_cover_the_view_is_gone_and_after_a_turn_it_is_another_one() -> None:
+    covered = yard()
+    covered[:, 200:] = (90, 120, 170)
+    softened = cv2.GaussianBlur(yard(), (0, 0), 5)
+    gone = {}
+    for name, picture in (("covered", covered), ("turned", yard(shift=90)), ("softened", softened), ("same", yard())):
+        found = compare(view_of(yard()), view_of(picture))
+        assert found is not None
+        gone[name] = covers.gone(picture, found)
+
+    assert gone["covered"] > 0.55
+    assert max(gone["turned"], gone["softened"], gone["same"]) < 0.1
+
+
+def test_what_fades_in_its_place_has_weaker_edges() -> None:
+    faint = (yard() * 0.3 + 90).astype(np.uint8)
+    found, same = (compare(view_of(yard()), view_of(picture)) for picture in (faint, yard()))
+
+    assert (
+        found is not None and found.faded == pytest.approx(0.3, abs=0.05) and found.home > Thresholds.day().moved_home
+    )
+    assert same is not None and same.faded == pytest.approx(1.0, abs=0.02)
 
 
 def test_shaking_is_told_and_a_slow_pan_is_not() -> None:

@@ -17,7 +17,7 @@ SEEN = Measures.from_json({each.name: 0.5 for each in fields(Measures)})
 DAY = Thresholds.day()
 SOUND = Measures(
     seen=1.0, brightness=120.0, highlight=210.0, contrast=45.0, spread=160.0, saturation=9.0, cast=0.0, blur=0.9, grain=0.5,
-    impulses=0.0, chroma_grain=0.2, stripes=0.3, flat=0.1, bars=0.0, smooth=0.2, apart=0.0, jitter=0.1, stillness=30.0, kept=0.9, home=5.0, tint=0.0,
+    impulses=0.0, chroma_grain=0.2, stripes=0.3, flat=0.1, bars=0.0, smooth=0.2, apart=0.0, jitter=0.1, stillness=30.0, kept=0.9, home=15.0, gone=0.0, faded=1.0, tint=0.0,
 )  # fmt: skip
 UNKNOWABLE = {each.name for each in fields(Measures) if each.default is None}
 DOUBTED = [
@@ -86,11 +86,10 @@ def test_a_fault_that_began_without_a_measure_ends_without_it(fault, data, unkno
 
 
 @pytest.mark.parametrize("fault", [ImageFault.COVERED, ImageFault.COLOUR_CAST])
-@given(st.data(), st.floats(0, 1), st.floats(0, 255))
-def test_what_a_view_decides_is_gone_without_it_only_where_no_view_could_show_it(fault, data, kept, tint) -> None:
-    measures = data.draw(measured(fault))
-    gone = judged(replace(measures, kept=None, tint=None), DAY, set(), can_tell_moved=False)
-    seen = replace(measures, kept=kept, tint=tint)
+@given(st.data())
+def test_what_a_view_decides_is_gone_without_it_only_where_no_view_could_show_it(fault, data) -> None:
+    seen = data.draw(measured(fault))
+    gone = judged(without_view(seen), DAY, set(), can_tell_moved=False)
     shown = any(all(limit.crossed(seen, DAY) for limit in group) for group in LIMITS[fault])
     assert not (shown and fault in gone)
 

@@ -11,9 +11,10 @@ from gateway.video.diagnosis.verdicts import LIMITS, PRECEDENCE, judge
 
 INTACT = Measures(
     seen=1.0, brightness=120.0, highlight=210.0, contrast=45.0, spread=160.0, saturation=9.0, cast=0.0, blur=0.9, grain=0.5,
-    impulses=0.0, chroma_grain=0.2, stripes=0.3, flat=0.1, bars=0.0, smooth=0.2, apart=0.0, jitter=0.1, stillness=30.0, kept=0.9, home=5.0, tint=0.0,
+    impulses=0.0, chroma_grain=0.2, stripes=0.3, flat=0.1, bars=0.0, smooth=0.2, apart=0.0, jitter=0.1, stillness=30.0, kept=0.9, home=15.0, gone=0.0, faded=1.0, tint=0.0,
 )  # fmt: skip
 DAY = Thresholds.day()
+NO_VIEW: dict[str, float | None] = dict.fromkeys(("kept", "home", "gone", "faded", "tint"))
 
 
 def test_an_intact_picture_has_no_faults() -> None:
@@ -28,22 +29,32 @@ def test_an_intact_picture_has_no_faults() -> None:
         ({"highlight": 6.0, "brightness": 2.0, "contrast": 1.0, "spread": 4.0}, ImageFault.BLACK),
         ({"stillness": 0.0}, ImageFault.FROZEN),
         ({"brightness": 15.0, "highlight": 60.0, "contrast": 8.0, "spread": 30.0}, ImageFault.TOO_DARK),
-        ({"brightness": 12.0, "highlight": 140.0}, ImageFault.TOO_DARK),
         ({"brightness": 240.0, "contrast": 8.0, "spread": 30.0, "kept": 0.1}, ImageFault.TOO_BRIGHT),
-        ({"contrast": 6.0, "spread": 20.0}, ImageFault.LOW_CONTRAST),
+        ({"brightness": 12.0, "highlight": 140.0}, ImageFault.TOO_DARK),
+        ({"contrast": 6.0, "spread": 20.0, "faded": 0.2}, ImageFault.LOW_CONTRAST),
+        ({"contrast": 6.0, "spread": 20.0, **NO_VIEW}, ImageFault.LOW_CONTRAST),
         ({"blur": 4.0}, ImageFault.BLURRED),
+        ({"blur": 4.0, "contrast": 6.0, "spread": 20.0, "faded": 0.2}, ImageFault.BLURRED),
         ({"cast": 40.0, "tint": 20.0}, ImageFault.COLOUR_CAST),
         ({"grain": 25.0}, ImageFault.NOISE),
         ({"impulses": 0.05}, ImageFault.NOISE),
         ({"chroma_grain": 12.0}, ImageFault.NOISE),
         ({"stripes": 15.0, "kept": 0.2}, ImageFault.STRIPES),
         ({"jitter": 12.0, "kept": 0.2}, ImageFault.SHAKE),
-        ({"smooth": 0.8, "kept": 0.1, "blur": 3.0, "contrast": 8.0, "spread": 30.0}, ImageFault.COVERED),
-        ({"smooth": 0.95, "kept": None}, ImageFault.COVERED),
-        ({"smooth": 0.65, "apart": 70.0, "kept": None}, ImageFault.COVERED),
+        ({"stripes": 20.0, "kept": 0.2, "home": 1.0}, ImageFault.STRIPES),
+        (
+            {"smooth": 0.8, "gone": 0.8, "kept": 0.1, "home": 1.0, "blur": 3.0, "contrast": 8.0, "spread": 30.0},
+            ImageFault.COVERED,
+        ),
+        ({"smooth": 0.6, "gone": 0.4, "kept": 0.45}, ImageFault.COVERED),
+        ({"smooth": 0.95, **NO_VIEW}, ImageFault.COVERED),
+        ({"smooth": 0.65, "apart": 70.0, **NO_VIEW}, ImageFault.COVERED),
         ({"cast": 40.0, "tint": None}, ImageFault.COLOUR_CAST),
         ({"kept": 0.1, "home": 0.5}, ImageFault.MOVED),
         ({"kept": 0.4, "home": 1.2}, ImageFault.MOVED),
+        ({"kept": 0.1, "home": 1.0, "gone": 0.4, "smooth": 0.7}, ImageFault.MOVED),
+        ({"kept": 0.1, "home": 1.0, "stripes": 4.0}, ImageFault.MOVED),
+        ({"kept": 0.1, "home": 1.0, "contrast": 6.0, "spread": 20.0, "faded": 0.2}, ImageFault.MOVED),
     ],
 )
 def test_each_fault_is_told_alone(change: dict[str, float], fault: ImageFault) -> None:
@@ -56,16 +67,28 @@ def test_a_smooth_part_that_the_reference_knows_is_no_cover() -> None:
 
 def test_what_the_reference_shows_too_is_neither_cast_nor_moved() -> None:
     assert judge(replace(INTACT, cast=40.0, tint=1.0), DAY, False) == frozenset()
-    assert judge(replace(INTACT, kept=0.1, home=4.0), DAY, False) == frozenset(), "faded, and still in its place"
+    assert judge(replace(INTACT, kept=0.1, home=8.0), DAY, False) == frozenset(), "faded, and still in its place"
     assert judge(replace(INTACT, kept=0.95, home=1.0), DAY, False) == frozenset(), (
         "alike everywhere, and still in its place"
     )
 
 
+def test_what_never_had_more_contrast_has_not_faded() -> None:
+    assert judge(replace(INTACT, contrast=7.0, spread=28.0, faded=1.0), DAY, False) == frozenset()
+
+
+def test_a_faded_picture_that_lost_edges_is_no_cover() -> None:
+    faded = replace(INTACT, contrast=6.0, spread=20.0, faded=0.2, smooth=0.6, gone=0.45, kept=0.45)
+
+    assert judge(faded, DAY, False) == {ImageFault.LOW_CONTRAST}
+
+
+def test_a_picture_with_edges_in_every_part_shows_no_cover() -> None:
+    assert judge(replace(INTACT, smooth=0.2, gone=0.8, kept=0.1), DAY, False) == frozenset()
+
+
 def test_what_is_not_known_is_no_fault() -> None:
-    assert (
-        judge(replace(INTACT, jitter=None, stillness=None, kept=None, home=None, tint=None), DAY, False) == frozenset()
-    )
+    assert judge(replace(INTACT, jitter=None, stillness=None, **NO_VIEW), DAY, False) == frozenset()
 
 
 @pytest.mark.parametrize(("offset", "wrong"), [(None, False), (0.0, False), (60.0, False), (60.5, True), (-61.0, True)])

@@ -80,5 +80,8 @@ export const diagnosis: Record<keyof typeof zh, string> = {
   "measure.jitter": "Jitter",
   "measure.stillness": "Stillness",
   "measure.kept": "Agrees with reference",
-  "measure.shift": "Shift",
+  "measure.home": "Fits in place",
+  "measure.gone": "Gone from view",
+  "measure.faded": "Edges left",
+  "measure.tint": "Colours against reference",
 };

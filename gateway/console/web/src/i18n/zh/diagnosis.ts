@@ -78,5 +78,8 @@ export const diagnosis = {
   "measure.jitter": "抖动",
   "measure.stillness": "静止",
   "measure.kept": "与基准一致",
-  "measure.shift": "偏移",
+  "measure.home": "原位吻合度",
+  "measure.gone": "基准消失部分",
+  "measure.faded": "边缘保留度",
+  "measure.tint": "与基准色差",
 } as const;

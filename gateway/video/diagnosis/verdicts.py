@@ -99,7 +99,7 @@ LIMITS: Mapping[ImageFault, tuple[tuple[Limit, ...], ...]] = {
         (
             _above("smooth", "covered_smooth"),
             _above("apart", "covered_apart"),
-            Limit("gone", "covered_gone_partly", "above", unknown=True),
+            Limit("gone", "covered_gone", "above", unknown=True),
             Limit("kept", "covered_kept", "below", unknown=True),
         ),
     ),

@@ -52,7 +52,7 @@ def test_an_intact_picture_has_no_faults() -> None:
         ({"cast": 40.0, "tint": None}, ImageFault.COLOUR_CAST),
         ({"kept": 0.1, "home": 0.5}, ImageFault.MOVED),
         ({"kept": 0.4, "home": 1.2}, ImageFault.MOVED),
-        ({"kept": 0.1, "home": 1.0, "gone": 0.4, "smooth": 0.7}, ImageFault.MOVED),
+        ({"kept": 0.1, "home": 1.0, "gone": 0.4, "smooth": 0.7, "apart": 70.0}, ImageFault.MOVED),
         ({"kept": 0.1, "home": 1.0, "stripes": 4.0}, ImageFault.MOVED),
         ({"kept": 0.1, "home": 1.0, "contrast": 6.0, "spread": 20.0, "faded": 0.2}, ImageFault.MOVED),
     ],

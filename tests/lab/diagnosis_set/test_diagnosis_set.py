@@ -13,13 +13,11 @@ from gateway.model import ImageFault
 
 WANTED = 0.95
 FLOORS = {
-    ImageFault.LOW_CONTRAST: 0.85,
-    ImageFault.COLOUR_CAST: 0.85,
-    ImageFault.STRIPES: 0.8,
-    ImageFault.COVERED: 0.85,
-    ImageFault.MOVED: 0.8,
+    ImageFault.LOW_CONTRAST: 0.9,
+    ImageFault.COLOUR_CAST: 0.9,
+    ImageFault.STRIPES: 0.85,
 }
-"""Of those that miss it with these 20 pictures each; one picture more, and it fails. deploy/DIAGNOSIS.md has them with 60."""
+"""Of those that miss it, or just hold it, with these 20 pictures each; two pictures more, and it fails. deploy/DIAGNOSIS.md has them with 60."""
 
 
 @pytest.mark.parametrize("fault", [None, ImageFault.NOISE, ImageFault.MOVED])

@@ -24,6 +24,7 @@ _GATHER_S = 0.2  # between two looks at one camera: in a storm its presses share
 _PAGE = 1_000  # tasks read at once
 _MOST_WAITING = 50_000  # tasks in memory; more stay in the ledger until these are done
 _GIVE_WAY_S = 2.0  # a camera's look waits so long for presses to become fewer; the ring keeps what it wants
+_TRY_LATER_S = 2.0  # for a ledger that cannot be read; no longer, because the ring forgets meanwhile
 _BITE = 16  # pictures in one transaction: a press must not wait for more
 _log = logger("snapshots")
 _Key = tuple[str, str]  # alert, snapshot
@@ -63,7 +64,7 @@ class SnapshotDesk:
         try:
             async with asyncio.TaskGroup() as seats:
                 while True:
-                    page = await self._ledger.read(lambda reader, after=after: reader.picture_tasks(_PAGE, after))  # type: ignore[misc]
+                    page = await self._page(after)
                     for task in page:
                         self._seat(seats, task)
                         after = task.id
@@ -73,6 +74,14 @@ class SnapshotDesk:
                         seen = await self._ledger.changed("picture", seen)
         finally:
             self._seats.clear()
+
+    async def _page(self, after: int) -> Sequence[PictureTask]:
+        while True:
+            try:
+                return await self._ledger.read(lambda reader: reader.picture_tasks(_PAGE, after))
+            except StoreFailed as error:
+                _log.warning("pictures that are still to be taken could not be read", reason=str(error))
+                await self._clock.sleep(_TRY_LATER_S)
 
     def _seat(self, seats: asyncio.TaskGroup, task: PictureTask) -> None:
         waiting = self._waiting[task.camera_id]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import Unreachable
+from gateway.errors import StoreFailed, Unreachable
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.model import Draft, Keyframe, Picture, PictureTask, rfc3339, uuid7
 from gateway.supervision.clock import SystemClock
@@ -205,3 +205,37 @@ async def test_many_pictures_are_written_in_bites_and_each_is_taken_once(
         assert [one.state.value for one in await scene.settled(alert_id)] == ["ready", "ready"]
         entries = await scene.ledger.read(lambda reader, id=alert_id: reader.entries(id))
         assert [line.entry.action for line in entries] == ["raised", "picture", "picture"]
+
+
+async def test_looks_that_fail_are_taken_again_and_no_picture_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "_PAGE", 3)
+    monkeypatch.setattr(snapshots, "_TRY_LATER_S", 0.01)
+    ledger = await SqliteLedger.open(tmp_path / "ledger.db", "town", CLOCK)
+    ring = Ring()
+    ring.frames = frames(6.0, 1.0)
+    desk = SnapshotDesk(ledger, ring, FileMediaStore(tmp_path / "media"), CLOCK, boot_id="boot", width=640)
+    scene = Scene(ledger, ring, desk._media, desk)  # type: ignore[arg-type]
+    alerts = [await scene.ask(-5000, 0) for _ in range(3)]
+    read, looks = ledger.read, 0
+
+    async def slow(work: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        if looks in (2, 3):
+            raise StoreFailed("a look into the ledger took longer than 30 s and was ended")
+        return await read(work)
+
+    monkeypatch.setattr(ledger, "read", slow)
+    running = asyncio.create_task(desk.run())
+    async with asyncio.timeout(60):
+        while looks < 4 and not running.done():
+            await asyncio.sleep(0.01)
+    assert not running.done(), "the desk has ended, and with it the node"
+    for alert_id in alerts:
+        assert [one.state.value for one in await scene.settled(alert_id)] == ["ready", "ready"]
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await ledger.close()

@@ -5,11 +5,14 @@ import time
 from collections import Counter
 
 from gateway.alerts.register import Register
+from gateway.errors import StoreFailed
 from gateway.observability import metrics
+from gateway.observability.logs import logger
 from gateway.ports import Ledger
 
 _EVERY_S = 5.0
 _LAG_PROBE_S = 0.1
+_log = logger("app")
 
 
 class Gauges:
@@ -23,7 +26,10 @@ class Gauges:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._probe_lag())
             while True:
-                await self._look()
+                try:
+                    await self._look()
+                except StoreFailed as error:
+                    _log.warning("the gauges stay as they were: the ledger cannot be read", reason=str(error))
                 await asyncio.sleep(_EVERY_S)
 
     async def _probe_lag(self) -> None:

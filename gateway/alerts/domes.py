@@ -5,19 +5,27 @@ Nothing is made up for after a restart: a dome that turns minutes later would tu
 """
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 from gateway.alerts.register import Register
 from gateway.errors import DeviceError, StoreFailed
 from gateway.model import Draft, Entry, Terminal
 from gateway.observability import events
+from gateway.observability.logs import logger
 from gateway.ports import Clock, DeviceService, Ledger, Reader
+
+T = TypeVar("T")
 
 DEADLINE_S = 10.0
 _AT_ONCE = 16
 _MOST = 256  # turning or waiting to; more than these presses in ten seconds are not turned to
 _BATCH = 200
+_READ_AGAIN_S = 2.0  # no longer, because somebody waits to be seen
 TURNED = "turned"
+
+_log = logger("alerts")
 
 
 class Domes:
@@ -34,7 +42,7 @@ class Domes:
         self._presets: tuple[int, bool] | None = None
 
     async def run(self) -> None:
-        position, seen = await self._ledger.read(lambda reader: reader.newest_feed()), 0
+        position, seen = await self._read(lambda reader: reader.newest_feed()), 0
         try:
             while True:
                 seen = await self._ledger.changed("entry", seen)
@@ -46,14 +54,22 @@ class Domes:
     async def _look(self, position: int) -> int:
         """Begin to turn for what was raised after ``position``; the position reached."""
         if not self._any_presets():
-            return await self._ledger.read(lambda reader: reader.newest_feed())
+            return await self._read(lambda reader: reader.newest_feed())
         while True:
-            reached, raised = await self._ledger.read(partial(self._raised, after=position))
+            reached, raised = await self._read(partial(self._raised, after=position))
             for entry, terminal in raised:
                 self._begin(entry, terminal)
             if reached == position:
                 return position
             position = reached
+
+    async def _read(self, work: Callable[[Reader], T]) -> T:
+        while True:
+            try:
+                return await self._ledger.read(work)
+            except StoreFailed as error:
+                _log.warning("what was raised could not be read: domes turn later", reason=str(error))
+                await self._clock.sleep(_READ_AGAIN_S)
 
     def _any_presets(self) -> bool:
         """Looked up once for each reload: in a storm it is asked with every commit."""

@@ -11,7 +11,7 @@ import pytest
 from gateway.alerts import domes as room
 from gateway.alerts.domes import Domes
 from gateway.alerts.register import Register
-from gateway.errors import Unreachable
+from gateway.errors import StoreFailed, Unreachable
 
 
 class Dome:
@@ -103,3 +103,47 @@ async def test_a_late_press_turns_nothing(house: Any, domes: Domes, dome: Dome) 
     fresh = await house.intake.emit(house.press("p2"))
     await turned(house, fresh.alert_id)
     assert len(dome.turned) == 1
+
+
+async def test_a_look_that_fails_is_taken_again_and_turns_no_dome_twice(
+    house: Any, domes: Domes, dome: Dome, monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    monkeypatch.setattr(room, "_BATCH", 1)  # the look behind the entry that turned the dome is the one that fails
+    read, looks = house.ledger.read, 0
+
+    async def slow(work: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        if looks == 2:
+            raise StoreFailed("a look into the ledger took longer than 30 s and was ended")
+        return await read(work)
+
+    monkeypatch.setattr(house.ledger, "read", slow)
+    first = await house.intake.emit(house.press("p1"))
+    await eventually(lambda: looks >= 2)
+    await turned(house, first.alert_id)
+    house.clock.turn(3600)
+    later = await house.intake.emit(house.press("p2"))
+    await turned(house, later.alert_id)
+    assert later.alert_id != first.alert_id
+    assert dome.turned == [("near", "北大街 12 号")] * 2
+
+
+async def test_domes_wait_for_a_ledger_that_cannot_be_read_at_the_start(
+    house: Any, dome: Dome, monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    read, looks = house.ledger.read, 0
+
+    async def slow(work: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            raise StoreFailed("the ledger cannot be read: disk I/O error")
+        return await read(work)
+
+    monkeypatch.setattr(house.ledger, "read", slow)
+    running = asyncio.create_task(Domes("town", house.ledger, house.register, dome, house.clock).run())
+    await eventually(lambda: looks == 2 or running.done())
+    assert not running.done(), "the node ends with it"
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

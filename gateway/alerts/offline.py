@@ -68,7 +68,8 @@ class OfflineDesk:
 
     async def run(self) -> None:
         """Until cancelled. A ledger that takes nothing is asked again at the next look."""
-        await self._load()
+        while not await self._remembers():
+            await self._clock.sleep(_LOOK_S)
         while True:
             try:
                 await self.look()
@@ -97,6 +98,14 @@ class OfflineDesk:
     def _model_of(self, terminal_id: str) -> TerminalModel:
         terminal = self._register.terminal(terminal_id)
         return self._default if terminal is None else self._models.get(terminal.model, self._default)
+
+    async def _remembers(self) -> bool:
+        try:
+            await self._load()
+        except StoreFailed as error:
+            _log.warning("terminals cannot be watched before the ledger is read", reason=str(error))
+            return False
+        return True
 
     async def _load(self) -> None:
         """What stood open when the node ended; those who are away still are, until they are heard."""

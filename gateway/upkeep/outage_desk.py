@@ -66,13 +66,22 @@ class OutageDesk:
 
     async def run(self) -> NoReturn:
         """Until cancelled. A ledger that takes nothing is asked again at the next look."""
-        await self.load()
+        while not await self._remembers():
+            await self._clock.sleep(_LOOK_S)
         while True:
             try:
                 await self.look()
             except StoreFailed as error:
                 _log.debug("who is away could not be told", reason=str(error))
             await asyncio.sleep(_LOOK_S)
+
+    async def _remembers(self) -> bool:
+        try:
+            await self.load()
+        except StoreFailed as error:
+            _log.warning("cameras' outages cannot be watched before the ledger is read", reason=str(error))
+            return False
+        return True
 
     async def load(self) -> None:
         """What stood when the node ended; those who were away still are, until they are seen."""

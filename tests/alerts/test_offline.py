@@ -11,6 +11,7 @@ from gateway.alerts.offline import OfflineDesk
 from gateway.alerts.presence import PresenceDesk
 from gateway.alerts.register import Register
 from gateway.alerts.silences import TerminalModel
+from gateway.errors import StoreFailed
 from gateway.model import (
     Answer,
     Condition,
@@ -117,6 +118,31 @@ async def test_a_restart_doubles_no_alert_and_still_clears_it(house: Any, eventu
     village.say(True, 0)
     (alert,) = await village.look_after(1)
     assert alert.condition is Condition.CLEARED
+
+
+async def test_a_ledger_that_cannot_be_read_at_the_start_is_asked_again(
+    house: Any, monkeypatch: pytest.MonkeyPatch, eventually: Any
+) -> None:
+    village = Village(house)
+    village.say(True, 0)
+    village.say(False, 0)
+    assert len(await village.look_after(601)) == 1
+    village.desk = village.watch()
+    read, refused = house.ledger.read, []
+
+    async def slow(work: Any) -> Any:
+        if len(refused) < 2:
+            refused.append(work)
+            raise StoreFailed("the ledger cannot be read: disk I/O error")
+        return await read(work)
+
+    monkeypatch.setattr(house.ledger, "read", slow)
+    running = asyncio.create_task(village.desk.run())
+    await eventually(lambda: village.desk._told == {"tv-0"} or running.done())
+    assert not running.done(), "the node ends with it"
+    running.cancel()
+    await asyncio.wait([running])
+    assert len(await village.look_after(10_000)) == 1
 
 
 async def test_a_terminal_that_was_taken_out_of_the_register_is_missed_no_more(house: Any) -> None:

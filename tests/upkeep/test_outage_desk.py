@@ -1,5 +1,6 @@
 """Cameras that go, together and alone, against a ledger on disk and a clock turned by hand."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -88,6 +89,11 @@ class Town:
         await self.wait(121)
 
     async def start(self) -> None:
+        self.begin()
+        await self.desk.load()
+        await self.desk.look()
+
+    def begin(self) -> None:
         absences = Absences(self.register, self.video, self.book, self.rules.damping)
         self.desk = OutageDesk(
             self.ledger,
@@ -98,8 +104,6 @@ class Town:
             node_place=Place(area_code="511724001"),
             grades={},
         )
-        await self.desk.load()
-        await self.desk.look()
 
     def set(self, state: CameraState, *names: str) -> None:
         self.video.states.update(dict.fromkeys(names, state))
@@ -280,6 +284,34 @@ async def test_a_ledger_that_takes_nothing_is_asked_again(town: Town, monkeypatc
         with pytest.raises(StoreFailed):
             await town.wait(60)
     await town.wait(2)
+    assert len(await town.alerts()) == 1
+
+
+async def test_a_ledger_that_cannot_be_read_at_the_start_is_asked_again(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await town.watch(*forty())
+    town.cut(*ALL[:8])
+    await town.wait(80)
+    assert len(await town.alerts()) == 1
+    town.begin()
+    read, refused = town.ledger.read, []
+
+    async def slow(work: Any) -> Any:
+        if len(refused) < 2:
+            refused.append(work)
+            raise StoreFailed("the ledger cannot be read: disk I/O error")
+        return await read(work)
+
+    monkeypatch.setattr(town.ledger, "read", slow)
+    running = asyncio.create_task(town.desk.run())
+    async with asyncio.timeout(60):
+        while not town.desk.outages() and not running.done():
+            await asyncio.sleep(0.01)
+    assert not running.done(), "the node ends with it"
+    running.cancel()
+    await asyncio.wait([running])
+    await town.wait(600, step=60)
     assert len(await town.alerts()) == 1
 
 

@@ -42,18 +42,30 @@ class Watch:
         self._written_at = float("-inf")
 
     async def run(self) -> None:
-        await self.restore()
+        while not await self._remembers():
+            await self._clock.sleep(LOOK_EVERY_S)
         while True:
             await self._clock.sleep(LOOK_EVERY_S)
             await self.look()
 
+    async def _remembers(self) -> bool:
+        try:
+            await self.restore()
+        except StoreFailed as error:
+            _log.warning("lower nodes cannot be watched before the ledger is read", reason=str(error))
+            return False
+        return True
+
     async def restore(self) -> None:
-        """Who was known before a restart; each is given the full time to be heard again."""
+        """Who was known before a restart; each is given the full time to be heard again. Who has told of itself meanwhile
+        is known better than that."""
         kept = await self._ledger.read(lambda reader: reader.bookmark(_BOOKMARK))
         awaited = self._below.awaited()
         for told in map(wire.mapping, wire.items(json.loads(kept or "[]"))):
             node, via = wire.node_id(told, "node"), wire.node_id(told, "via")
             if not node or not via or (awaited is not None and via not in awaited):
+                continue
+            if self._below.holding(node) is not None:
                 continue
             self._below.restore(wire.read_card(node, told, NodeCard(node)), via)
             state = told.get("state")

@@ -1,11 +1,13 @@
 """Silence becomes one alert in a real ledger, is taken back, and survives restarts of the county."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from gateway.alerts.policy import IntakePolicy
 from gateway.alerts.silence import SilenceAlerts
+from gateway.errors import StoreFailed
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.model import Condition, Kind
 from gateway.ports import AlertFilter, Report
@@ -96,6 +98,40 @@ async def test_a_node_that_went_away_while_the_county_was_down_is_missed(county)
     await county.wait(20)
     [alert] = await county.alerts()
     assert alert.source.id == "zhuyang"
+
+
+async def test_a_ledger_that_cannot_be_read_at_the_start_is_asked_again(county, monkeypatch):
+    await county.wait(2, "zhuyang")
+    county.start()
+    read, refused = county.ledger.read, []
+
+    async def slow(work: Any) -> Any:
+        if len(refused) < 2:
+            refused.append(work)
+            raise StoreFailed("the ledger cannot be read: disk I/O error")
+        return await read(work)
+
+    monkeypatch.setattr(county.ledger, "read", slow)
+    running = asyncio.create_task(county.watch.run())
+    async with asyncio.timeout(60):
+        while not county.below.views() and not running.done():
+            await county.clock.turn(1)
+    assert not running.done(), "the node ends with it"
+    running.cancel()
+    await asyncio.wait([running])
+    await county.wait(20)
+    [alert] = await county.alerts()
+    assert alert.source.id == "zhuyang"
+
+
+async def test_what_a_node_told_before_the_ledger_was_read_stays(county):
+    await county.wait(2, "zhuyang", "longmen")
+    county.start()
+    county.hear(kind="gateway.inventory.v1", name="竹阳")
+    await county.watch.restore()
+    assert county.below.state("zhuyang") is NodeState.ONLINE
+    assert county.below.view("zhuyang").card.name == "竹阳"
+    assert county.below.state("longmen") is NodeState.UNKNOWN
 
 
 async def test_a_stop_in_order_is_no_alert_unless_it_lasts(county):

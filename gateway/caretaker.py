@@ -53,7 +53,7 @@ class Caretaker:
     ) -> None:
         self._works: list[Work] = []
         self.maintenance = MaintenanceBook(ledger, windows_of(settings), zone_of(settings.alerts))
-        self._works.append(("maintenance windows", self.maintenance.load))
+        self._works.append(("maintenance windows", partial(self.maintenance.remember, clock)))
         absences = Absences(register, video, self.maintenance, outage_rules_of(settings).damping)
         outages = _outage_desk(settings, ledger, absences, clock)
         if settings.outages.alert:

@@ -10,13 +10,16 @@ from fnmatch import fnmatchcase
 
 from gateway.alerts.rules import Scope
 from gateway.alerts.spans import Span
-from gateway.errors import NotAllowed
+from gateway.errors import NotAllowed, StoreFailed
 from gateway.model import Camera, PlannedWork, Scene, rfc3339
-from gateway.ports import AuditRecord, Ledger, Transaction
+from gateway.observability.logs import logger
+from gateway.ports import AuditRecord, Clock, Ledger, Transaction
 from gateway.supervision.sites import Site
 
+_log = logger("upkeep")
 MOST = 500
 """Windows of people that have not ended: each is looked at for every camera."""
+_LOAD_AGAIN_S = 10.0
 _KEPT = timedelta(days=400)
 """How long an ended window is shown."""
 
@@ -81,6 +84,15 @@ class MaintenanceBook:
         self._zone = zone
         self._made: dict[str, Window] = {}
         self._in_force: tuple[datetime | None, tuple[Window, ...]] = (None, ())
+
+    async def remember(self, clock: Clock) -> None:
+        """``load``, again and again until the ledger can be read."""
+        while True:
+            try:
+                return await self.load()
+            except StoreFailed as error:
+                _log.warning("planned work cannot be heeded before the ledger is read", reason=str(error))
+                await clock.sleep(_LOAD_AGAIN_S)
 
     async def load(self) -> None:
         self._take(await self._ledger.read(lambda reader: reader.planned_work()))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.alerts.rules import Scope
 from gateway.alerts.spans import Span
-from gateway.errors import NotAllowed
+from gateway.errors import NotAllowed, StoreFailed
 from gateway.ledger.sqlite import SqliteLedger
 from gateway.model import Camera, OnvifAddress, Place, PlannedWork, Scene, StreamAddress
 from gateway.supervision.clock import SystemClock
@@ -104,6 +104,25 @@ async def test_what_people_made_survives_a_restart(ledger: SqliteLedger) -> None
         assert book.covers(YARD, AT) is None
         assert book.covers(STREET, AT + timedelta(hours=2)) is None
     assert again.made("w1") == work()
+
+
+async def test_what_cannot_be_read_at_the_start_is_read_a_little_later(
+    ledger: SqliteLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await MaintenanceBook(ledger, (), SHANGHAI).plan(work())
+    read, refused = ledger.read, []
+
+    async def slow(look: Any) -> Any:
+        if len(refused) < 2:
+            refused.append(look)
+            raise StoreFailed("the ledger cannot be read: disk I/O error")
+        return await read(look)
+
+    monkeypatch.setattr(ledger, "read", slow)
+    monkeypatch.setattr(room, "_LOAD_AGAIN_S", 0.01)
+    book = MaintenanceBook(ledger, (), SHANGHAI)
+    await book.remember(SystemClock())
+    assert (len(refused), book.covers(STREET, AT)) == (2, "换交换机: 端口坏")
 
 
 async def test_of_several_the_one_that_ends_last_speaks(ledger: SqliteLedger) -> None:

@@ -41,6 +41,7 @@ from gateway.delivery.forwarder import Forwarder
 from gateway.enrolment.healing import Healer
 from gateway.enrolment.registrar import CameraRegistrar
 from gateway.enrolment.terminal_registrar import TerminalRegistrar
+from gateway.errors import StoreFailed
 from gateway.gauges import Gauges
 from gateway.hierarchy import Hierarchy
 from gateway.ledger.sqlite import SqliteLedger
@@ -317,7 +318,10 @@ class Node:
         await hear_above(downlink, self.ledger, self.hierarchy.connected, self.clock)
 
     async def _measure_media(self) -> None:
-        await self.media.measure()
+        try:
+            await self.media.measure()
+        except StoreFailed as error:
+            _log.warning("media could not be counted; its gauge begins at nothing", reason=str(error))
 
 
 def _budgets(video: VideoSettings) -> Budgets:

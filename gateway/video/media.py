@@ -116,8 +116,13 @@ class FileMediaStore:
         return await self._in(self._readers, partial(self._locate, sha256))
 
     async def measure(self) -> int:
-        """Count the bytes on disk anew, set ``gateway_media_bytes`` and return them. Walks all files, in a thread."""
-        total = await asyncio.to_thread(self._size)
+        """Count the bytes on disk anew, set ``gateway_media_bytes`` and return them. Walks all files, in a thread.
+
+        Raises StoreFailed where the folders cannot be read."""
+        try:
+            total = await asyncio.to_thread(self._size)
+        except OSError as error:
+            raise StoreFailed(f"the files in {self._root} cannot be counted: {error.strerror}") from None
         metrics.media_bytes.set(total)
         return total
 
@@ -305,9 +310,12 @@ class FileMediaStore:
         return None
 
     def _size(self) -> int:
-        return sum(
-            file.stat().st_size for extension in EXTENSIONS.values() for file in self._root.glob(f"*/*.{extension}")
-        )
+        total = 0
+        for extension in EXTENSIONS.values():
+            for file in self._root.glob(f"*/*.{extension}"):
+                with contextlib.suppress(FileNotFoundError):  # retention was quicker
+                    total += file.stat().st_size
+        return total
 
     def _path(self, sha256: str, extension: str) -> Path:
         return self._root / sha256[:2] / f"{sha256}.{extension}"

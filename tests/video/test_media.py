@@ -124,6 +124,32 @@ async def test_drafts_of_a_crash_are_removed_and_pictures_stay(files: FileMediaS
     await again.close()
 
 
+async def test_a_file_that_goes_while_it_is_counted_counts_for_nothing(
+    files: FileMediaStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [await files.put(JPEG + bytes([number]), "image/jpeg") for number in range(2)]
+    real = Path.stat
+
+    def stat(self: Path, **how: bool) -> os.stat_result:
+        if self.stem == names[0]:
+            self.unlink(missing_ok=True)
+        return real(self, **how)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert await files.measure() == len(JPEG) + 1
+
+
+async def test_folders_that_cannot_be_counted_are_told_by_a_sentence(
+    files: FileMediaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def glob(_: Path, pattern: str) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "glob", glob)
+    with pytest.raises(StoreFailed, match=r"media cannot be counted: Input/output error"):
+        await files.measure()
+
+
 async def test_no_picture_has_its_name_before_it_is_on_disk(
     files: FileMediaStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
